@@ -1,0 +1,1 @@
+"""Bits at work: what wordlines, bitlines, the ADC and the accumulator compute, and the engines."""

@@ -1,0 +1,74 @@
+"""The plain integer convolution, exact modulo 2^32: what a readout without loss collapses to.
+
+XLA's fast integer path takes int8 operands into int32 sums, so 8-bit unsigned codes are shifted
+down by 128 (and the shift given back), and wider ones are split into parts of 7 bits.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from pimjax.array.geometry import Geometry
+
+_PART_BITS = 7
+
+
+class Part(NamedTuple):
+    """int8 codes worth 2^place each, after `shift` was subtracted from them."""
+
+    codes: jax.Array
+    place: int
+    shift: int
+
+
+def int8_parts(codes: jax.Array, low: int, high: int) -> list[Part]:
+    """`codes` (from `low` to `high`) as a sum of int8 parts: sum (part + shift) 2^place."""
+    codes = codes.astype(jnp.int32)
+    if low >= -128 and high <= 127:
+        return [Part(codes.astype(jnp.int8), 0, 0)]
+    if low >= 0 and high <= 255:
+        return [Part((codes - 128).astype(jnp.int8), 0, 128)]
+    lower = codes & ((1 << _PART_BITS) - 1)
+    upper = codes >> _PART_BITS
+    rest = int8_parts(upper, low >> _PART_BITS, high >> _PART_BITS)
+    return [
+        Part(lower.astype(jnp.int8), 0, 0),
+        *(Part(part.codes, part.place + _PART_BITS, part.shift) for part in rest),
+    ]
+
+
+def exact_convolution(
+    x: jax.Array,
+    w: jax.Array,
+    x_range: tuple[int, int],
+    w_range: tuple[int, int],
+    geometry: Geometry,
+) -> jax.Array:
+    """sum_k x w modulo 2^32, int32 (b, h', w', n), of padded x (b, h, w, c), w (kh, kw, c/g, n)."""
+    total: jax.Array | None = None
+    for w_part in int8_parts(w, *w_range):
+        column_sums = jnp.sum(w_part.codes, axis=(0, 1, 2), dtype=jnp.int32)
+        for x_part in int8_parts(x, *x_range):
+            y = _int8_convolution(x_part.codes, w_part.codes, geometry)
+            if x_part.shift:
+                y = y + x_part.shift * column_sums[None, None, None]
+            y = y << (x_part.place + w_part.place)
+            total = y if total is None else total + y
+    assert total is not None
+    return total
+
+
+def _int8_convolution(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
+    return jax.lax.conv_general_dilated(
+        x,
+        w,
+        window_strides=geometry.stride,
+        padding="VALID",
+        rhs_dilation=geometry.dilation,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=geometry.groups,
+        preferred_element_type=jnp.int32,
+    )

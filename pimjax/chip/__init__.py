@@ -1,0 +1,1 @@
+"""Chips as data: what one TOML file says, checked, and the arithmetic it stands for."""

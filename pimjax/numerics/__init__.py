@@ -1,0 +1,1 @@
+"""Integers and nothing else: codes, digits, packed words, wide sums, exact rounding."""
