@@ -1,0 +1,1 @@
+"""Bits at rest: what happens to the cells that hold the weights."""

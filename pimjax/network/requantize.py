@@ -1,0 +1,89 @@
+"""From the accumulator to output codes, in integers. *Source:* SEMANTICS section 6.
+
+A requantiser is one of three rules with its numbers, scalars or one per output channel (last
+axis). The rule is static, the numbers are data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from pimjax.numerics import wide
+
+Numbers = dict[str, jax.Array]
+
+
+def shift(value: jax.Array, numbers: Numbers) -> jax.Array:
+    """Round half up, (v + (2^s >> 1)) >> s, for `numbers["shift"]` s in 0..31."""
+    s = _along_last(numbers["shift"], value)
+    below = jnp.maximum(s - 1, 0)
+    # floor(v / 2^s) plus the highest dropped bit: the same, and the sum cannot overflow.
+    dropped = jnp.where(s > 0, (value >> below) & 1, 0)
+    return (value >> s) + dropped
+
+
+def fixed_point(value: jax.Array, numbers: Numbers) -> jax.Array:
+    """v * multiplier * 2^(exponent - 31) with the two roundings of TensorFlow Lite.
+
+    `numbers["multiplier"]` is int32 in 2^30 .. 2^31 - 1 (or 0), `numbers["exponent"]` in -31 .. 30.
+    v is first shifted left by a positive exponent; then the doubled high word of the product is
+    rounded half up; then a division by 2^-exponent rounds half away from zero.
+    """
+    exponent = _along_last(numbers["exponent"], value)
+    multiplier = _along_last(numbers["multiplier"], value)
+    raised = value << jnp.maximum(exponent, 0)
+    product = wide.multiply(raised, multiplier)
+    high = wide.low_word(wide.shift_right(wide.add(product, wide.constant(1 << 30)), 31))
+    right = jnp.maximum(-exponent, 0)
+    mask = (jnp.left_shift(jnp.int32(1), right) - 1).astype(jnp.int32)
+    remainder = high & mask
+    threshold = (mask >> 1) + (high < 0).astype(jnp.int32)
+    return (high >> right) + (remainder > threshold).astype(jnp.int32)
+
+
+def float32(value: jax.Array, numbers: Numbers) -> jax.Array:
+    """Round half even of float32(v) * float32(scale), as ONNX Runtime's QLinearConv.
+
+    Results beyond +-2^30 are held there; every output range is far inside.
+    """
+    scale = _along_last(numbers["scale"], value)
+    scaled = jnp.rint(value.astype(jnp.float32) * scale)
+    return jnp.clip(scaled, -(2.0**30), 2.0**30).astype(jnp.int32)
+
+
+RULES: dict[str, Callable[[jax.Array, Numbers], jax.Array]] = {
+    "shift": shift,
+    "fixed_point": fixed_point,
+    "float32": float32,
+}
+
+
+def requantize(value: jax.Array, rule: str, numbers: Numbers) -> jax.Array:
+    """int32 accumulators `value` (..., n) rescaled by the named rule, int32."""
+    return RULES[rule](value, numbers)
+
+
+def _along_last(number: jax.Array, value: jax.Array) -> jax.Array:
+    """A scalar or (n,) number with the rank of `value` (..., n)."""
+    number = jnp.atleast_1d(number)
+    shape = (*([1] * (value.ndim - 1)), number.shape[0])
+    return jnp.broadcast_to(number.reshape(shape), value.shape)
+
+
+def multiplier_and_exponent(real: float) -> tuple[int, int]:
+    """The 31-bit multiplier and exponent nearest to a positive real: m 2^(e - 31), m >= 2^30.
+
+    Numbers below 2^-31 become 0. Raises ValueError for what is not positive and finite, or
+    2^30 and above.
+    """
+    if not (0 < real < 2.0**30):
+        raise ValueError(f"requantisation factor {real}: a positive number below 2^30 expected")
+    fraction, exponent = math.frexp(real)
+    multiplier = round(fraction * (1 << 31))
+    if multiplier == 1 << 31:
+        multiplier, exponent = multiplier >> 1, exponent + 1
+    return (0, 0) if exponent < -31 else (multiplier, exponent)
