@@ -3,8 +3,8 @@
     code = clamp(round((S - offset) / step), code_min, code_max)
 
 The rule is rational arithmetic in Python integers. What engines use is derived from it for the
-finite range of partial sums that can occur: integer thresholds (the meaning), and where it is
-provably the same, a clamp or an integer division.
+finite range of partial sums that can occur: integer thresholds, which are the meaning here, and
+the faster equivalents of adc_arithmetic.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import ceil, gcd
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +19,6 @@ import numpy as np
 
 from pimjax.array.spec import Adc
 from pimjax.numerics.rounding import first_integer_reaching, round_exact
-
-_INT32_MAX = (1 << 31) - 1
 
 
 def unclamped_code(adc: Adc, partial_sum: int) -> int:
@@ -103,66 +100,3 @@ def codes_by_table(sums: jax.Array, table: Transfer) -> jax.Array:
     thresholds = jnp.asarray(table.thresholds)
     position = jnp.searchsorted(thresholds, sums, side="right", method="scan_unrolled")
     return table.code_base + position.astype(jnp.int32)
-
-
-def codes_by_arithmetic(sums: jax.Array, adc: Adc, signed: bool, table: Transfer) -> jax.Array:
-    """The same codes by clamp and integer division, where the numbers fit 31 bits.
-
-    Falls back to the table otherwise. Every step is exact in int32 or uint32.
-    """
-    if table.sum_low == table.sum_high or table.thresholds.size == 0:
-        return jnp.full_like(sums, table.code_base)
-    # Sums beyond the outermost thresholds convert alike: clamp first, then divide small numbers.
-    first, last = int(table.thresholds[0]) - 1, int(table.thresholds[-1])
-    if first > table.sum_low:
-        sums = jnp.maximum(sums, first)
-    if last < table.sum_high:
-        sums = jnp.minimum(sums, last)
-    # code = round((a S + b) / d) with integers; all rounding modes become one floor division.
-    a = adc.step.denominator * adc.offset.denominator
-    b = -adc.offset.numerator * adc.step.denominator
-    d = adc.step.numerator * adc.offset.denominator
-    common = gcd(a, b, d)
-    a, b, d = a // common, b // common, d // common
-    if d == 1:
-        codes = _affine_int32(sums, a, b, first, last)
-    else:
-        codes = _rounded_division(sums, a, b, d, adc.rounding, first, last)
-    if codes is None:
-        return codes_by_table(sums, table)
-    low_code, high_code = adc.code_limits(signed)
-    if unclamped_code(adc, first) < low_code:
-        codes = jnp.maximum(codes, low_code)
-    if unclamped_code(adc, last) > high_code:
-        codes = jnp.minimum(codes, high_code)
-    return codes
-
-
-def _affine_int32(sums: jax.Array, a: int, b: int, first: int, last: int) -> jax.Array | None:
-    if max(abs(a * first), abs(a * last)) + abs(b) > _INT32_MAX:
-        return None
-    codes = sums if a == 1 else sums * a
-    return codes if b == 0 else codes + b
-
-
-def _rounded_division(
-    sums: jax.Array, a: int, b: int, d: int, rounding: str, first: int, last: int
-) -> jax.Array | None:
-    # floor: (a S + b) // d.  half up: (2 (a S + b) + d) // 2 d, and half even the same, minus
-    # one where the division is without remainder (a tie) and the result is odd.
-    if rounding != "floor":
-        a, b, d = 2 * a, 2 * b + d, 2 * d
-    # An even number of divisors added makes the numerator non-negative, as unsigned division
-    # wants it, and keeps the parity of the quotient.
-    lift = max(0, ceil(Fraction(-(a * first + b), d)))
-    lift += lift & 1
-    b += lift * d
-    if a * last + b > _INT32_MAX or d > _INT32_MAX:
-        return None
-    numerator = (sums * a + b).astype(jnp.uint32)
-    quotient = numerator // jnp.uint32(d)
-    if rounding == "half_even":
-        tie = (numerator - quotient * jnp.uint32(d)) == 0
-        quotient = quotient - (tie.astype(jnp.uint32) & quotient)
-    codes = quotient.astype(jnp.int32)
-    return codes if lift == 0 else codes - lift

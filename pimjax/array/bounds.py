@@ -56,6 +56,13 @@ def bound_by_shape(spec: Bitline, k: int) -> Bound:
     return _bound(spec, k, extremes[:, 0], extremes[:, 1], line, plain)
 
 
+def never_saturates(spec: Bitline, k: int) -> bool:
+    """Whether dropping the reduction after each row group changes nothing (but a final wrap)."""
+    if spec.accumulator_overflow != "saturate":
+        return True
+    return bound_by_shape(spec, k).bits <= spec.accumulator_bits
+
+
 def bound_by_weights(spec: Bitline, rows: Any) -> Bound:
     """The tighter bound for known weight codes `rows` (k, n), over all activations.
 

@@ -13,6 +13,7 @@ import jax
 
 from pimjax.array.engines import dot, popcount
 from pimjax.array.engines.base import Counted, Engine, needs_wide_groups
+from pimjax.array.engines.packed_rows import pack_weights
 from pimjax.array.geometry import Geometry
 from pimjax.array.spec import Bitline
 
@@ -28,7 +29,7 @@ class Prepared(NamedTuple):
 def prepare(w: jax.Array, spec: Bitline, geometry: Geometry) -> Prepared:
     """Codes, packed planes and the lossless proof."""
     proof = dot.weights_collapse(w, spec, geometry)
-    return Prepared(w, popcount.prepare(w, spec, geometry), proof)
+    return Prepared(w, pack_weights(w, spec, geometry), proof)
 
 
 def tile(x: jax.Array, prepared: Prepared, spec: Bitline, geometry: Geometry) -> Counted:

@@ -74,6 +74,24 @@ def finish(running: jax.Array, x: jax.Array, spec: Bitline, geometry: Geometry) 
     return rearrange(add_wide(grouped, term, spec), "b h w g n -> b h w (g n)")
 
 
-def per_row(counts: jax.Array) -> jax.Array:
-    """Counts (b, h', ...) summed to (b, h')."""
-    return jnp.sum(counts, axis=tuple(range(2, counts.ndim)), dtype=jnp.int32)
+def counted(
+    running: jax.Array,
+    low: jax.Array,
+    high: jax.Array,
+    x: jax.Array,
+    spec: Bitline,
+    geometry: Geometry,
+) -> Counted:
+    """The result of a tile from running sums and clip counts by output, (p, g, n) each.
+
+    A count that is zero everywhere may be given as a scalar. x is the padded input (b, h, w, c).
+    """
+    batch, (height, width) = x.shape[0], geometry.out
+    y = finish(running.reshape(batch, height, width, -1), x, spec, geometry)
+
+    def per_row(counts: jax.Array) -> jax.Array:
+        if counts.ndim == 0:
+            return jnp.zeros((batch, height), jnp.int32)
+        return jnp.sum(counts.reshape(batch, height, -1), axis=-1, dtype=jnp.int32)
+
+    return Counted(y, per_row(low), per_row(high))

@@ -19,8 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from pimjax.array.accumulator import add_group, wrap
-from pimjax.array.adc import affine, codes_by_arithmetic, transfer
-from pimjax.array.bounds import bound_by_shape
+from pimjax.array.adc import affine, transfer
+from pimjax.array.adc_arithmetic import codes_by_arithmetic
+from pimjax.array.bounds import never_saturates
 from pimjax.array.encoding import (
     cell_codes,
     conversions,
@@ -28,7 +29,7 @@ from pimjax.array.encoding import (
     is_paired,
     partial_sum_limits,
 )
-from pimjax.array.engines.base import Counted, Engine, finish, needs_wide_groups, per_row
+from pimjax.array.engines.base import Counted, Engine, counted, needs_wide_groups
 from pimjax.array.engines.exact_conv import exact_convolution
 from pimjax.array.geometry import Geometry
 from pimjax.array.rows import cut_row_groups, patches, weight_rows
@@ -44,16 +45,9 @@ class Prepared(NamedTuple):
     lossless: jax.Array
 
 
-def accumulator_never_reduces(spec: Bitline, k: int) -> bool:
-    """Whether dropping the per-group reduction changes nothing (but the final wrap)."""
-    if spec.accumulator_overflow != "saturate":
-        return True
-    return bound_by_shape(spec, k).bits <= spec.accumulator_bits
-
-
 def collapses(spec: Bitline, k: int) -> bool:
     """Whether every weight and input of `k` rows is converted without loss."""
-    if not accumulator_never_reduces(spec, k):
+    if not never_saturates(spec, k):
         return False
     limits = partial_sum_limits(spec, spec.rows_per_group(k))
     return affine(spec.adc, is_paired(spec), *limits) is not None
@@ -61,9 +55,7 @@ def collapses(spec: Bitline, k: int) -> bool:
 
 def may_collapse(spec: Bitline, k: int) -> bool:
     """Whether some weights of `k` rows are converted without loss (all zero ones, say)."""
-    return (
-        accumulator_never_reduces(spec, k) and affine(spec.adc, is_paired(spec), 0, 0) is not None
-    )
+    return never_saturates(spec, k) and affine(spec.adc, is_paired(spec), 0, 0) is not None
 
 
 def weights_collapse(w: jax.Array, spec: Bitline, geometry: Geometry) -> jax.Array:
@@ -179,13 +171,10 @@ def digit_tile(x: jax.Array, columns: jax.Array, spec: Bitline, geometry: Geomet
         return (add_group(running, total, spec), low, high), None
 
     zero = jnp.zeros((inputs.shape[2], geometry.groups, geometry.outputs_per_group), jnp.int32)
-    (running, low, high), _ = jax.lax.scan(one_group, (zero, zero, zero), (driven, columns))
+    counts = jnp.int32(0) if table is None else zero
+    (running, low, high), _ = jax.lax.scan(one_group, (zero, counts, counts), (driven, columns))
 
-    def as_pixels(flat: jax.Array) -> jax.Array:
-        return flat.reshape(batch, height, width, geometry.out_channels)
-
-    y = finish(as_pixels(running), x, spec, geometry)
-    return Counted(y, per_row(as_pixels(low)), per_row(as_pixels(high)))
+    return counted(running, low, high, x, spec, geometry)
 
 
 def bytes_per_pixel(spec: Bitline, geometry: Geometry) -> int:

@@ -11,68 +11,28 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from einops import rearrange
 
 from pimjax.array.accumulator import add_group
-from pimjax.array.adc import Transfer, codes_by_arithmetic, transfer
-from pimjax.array.bounds import bound_by_shape
+from pimjax.array.adc import Transfer, transfer
+from pimjax.array.adc_arithmetic import codes_by_arithmetic
+from pimjax.array.bounds import bound_by_shape, never_saturates
 from pimjax.array.encoding import (
     Conversion,
-    cell_codes,
     conversions,
     input_slices,
     is_paired,
     partial_sum_limits,
-    side_bits,
 )
-from pimjax.array.engines.base import Counted, Engine, finish, needs_wide_groups, per_row
+from pimjax.array.engines.base import Counted, Engine, counted, needs_wide_groups
+from pimjax.array.engines.packed_rows import pack_inputs, pack_weights, packs_once_per_image
 from pimjax.array.geometry import Geometry
-from pimjax.array.rows import cut_row_groups, join_taps, pad_axis, tap_views, weight_rows
 from pimjax.array.spec import Bitline
 from pimjax.numerics.digits import Digit
-from pimjax.numerics.packing import WORD, pack_planes, words_for
+from pimjax.numerics.packing import words_for
 
-
-def packs_once_per_image(spec: Bitline, geometry: Geometry) -> bool:
-    """Whether words of 32 channels never straddle a tap or a row group.
-
-    Then pixels are packed once and patches are gathered as words; otherwise the codes of each
-    patch are gathered first.
-    """
-    one_tap = geometry.kernel == (1, 1)
-    in_order = one_tap or spec.row_order == "kernel_channel"
-    whole_words = geometry.channels_per_group % WORD == 0
-    whole_groups = spec.active_wordlines % WORD == 0 or geometry.k <= spec.active_wordlines
-    return in_order and whole_words and whole_groups
-
-
-def prepare(w: jax.Array, spec: Bitline, geometry: Geometry) -> tuple[jax.Array, ...]:
-    """Packed planes of each side's cells: (t, plane, word, g, n/g) uint32."""
-    rows = weight_rows(w, geometry, spec.row_order)
-    return tuple(
-        _pack_row_groups(side, side_bits(spec), spec.active_wordlines)
-        for side in cell_codes(rows, spec)
-    )
-
-
-def _pack_row_groups(rows: jax.Array, bits: int, active_wordlines: int) -> jax.Array:
-    groups = cut_row_groups(rows, active_wordlines)
-    groups = pad_axis(groups, 1, words_for(groups.shape[1]) * WORD)
-    return jnp.moveaxis(pack_planes(groups, bits, axis=1), 0, 1)
-
-
-def pack_inputs(x: jax.Array, spec: Bitline, geometry: Geometry) -> jax.Array:
-    """Packed planes of every patch's row groups: (t, plane, word, p, g) uint32."""
-    channels_first = rearrange(x, "b h w (g c) -> c b h w g", g=geometry.groups)
-    if packs_once_per_image(spec, geometry):
-        planes = pack_planes(channels_first, spec.act_bits, axis=0)
-        words = join_taps(tap_views(planes, geometry), "kernel_channel", axis=1)
-        words = rearrange(words, "a q b h w g -> q a (b h w) g")
-        per_group = words_for(spec.rows_per_group(geometry.k))
-        return rearrange(cut_row_groups(words, per_group), "t q a p g -> t a q p g")
-    codes = join_taps(tap_views(channels_first, geometry), spec.row_order, axis=0)
-    codes = rearrange(codes, "k b h w g -> k (b h w) g")
-    return _pack_row_groups(codes, spec.act_bits, spec.active_wordlines)
+UNROLLED = 1024
+"""Popcounts unrolled into one fused loop at most; at twice as many XLA on a CPU was 40 times
+slower (12 x 12 bits, 256 rows)."""
 
 
 def ones(inputs: jax.Array, cells: jax.Array, input_slice: Digit, cell: Digit) -> jax.Array:
@@ -101,11 +61,15 @@ class GroupSum(NamedTuple):
 
 
 def group_sum(
-    inputs: jax.Array, sides: tuple[jax.Array, ...], spec: Bitline, table: Transfer | None
+    inputs: jax.Array,
+    sides: tuple[jax.Array, ...],
+    columns: tuple[Conversion, ...],
+    spec: Bitline,
+    table: Transfer | None,
 ) -> GroupSum:
     """Shift-and-add of one row group; counts that cannot be other than 0 stay scalar zeros."""
     total = low = high = jnp.int32(0)
-    for conversion in conversions(spec):
+    for conversion in columns:
         column, lowest_weight = jnp.int32(0), 0
         # From the top slice down: doubling is cheaper than shifting each code to its place.
         for input_slice in reversed(input_slices(spec)):
@@ -143,38 +107,65 @@ def tile(
     x: jax.Array, prepared: tuple[jax.Array, ...], spec: Bitline, geometry: Geometry
 ) -> Counted:
     """Accumulators and clip counts of one tile of padded codes x (b, h, w, c)."""
-    batch, (height, width) = x.shape[0], geometry.out
     inputs = pack_inputs(x, spec, geometry)
     table = None
     if spec.adc.kind == "uniform":
         limits = partial_sum_limits(spec, spec.rows_per_group(geometry.k))
         table = transfer(spec.adc, is_paired(spec), *limits)
-    fields = CountFields.beside_sums(spec, geometry, table)
-    zero = jnp.zeros(
-        (batch * height * width, geometry.groups, geometry.outputs_per_group), jnp.int32
-    )
-    start = Running(zero, zero, zero)
+    shape = (inputs.shape[3], geometry.groups, geometry.outputs_per_group)
+    running = Running.start(shape, table)
+    for columns in loops(spec, geometry):
+        part = running_sums(inputs, prepared, columns, spec, geometry, table)
+        running = running.after(GroupSum(*part), spec)
+    return counted(*running, x, spec, geometry)
 
-    def one_group(carry: Any, group: tuple[jax.Array, tuple[jax.Array, ...]]) -> tuple[Any, None]:
-        if fields is None:
-            return carry.after(group_sum(*group, spec, table), spec), None
-        # The word of the group before is unpacked only now: see CountFields.
+
+def loops(spec: Bitline, geometry: Geometry) -> list[tuple[Conversion, ...]]:
+    """The columns of a row group, cut so that no fused loop is unrolled too far.
+
+    A saturating accumulator needs the whole row group at once, unless it never saturates.
+    """
+    columns = conversions(spec)
+    if not never_saturates(spec, geometry.k):
+        return [columns]
+    words = words_for(spec.rows_per_group(geometry.k))
+    planes = max(column.digit.width * (1 + column.paired) for column in columns)
+    size = max(1, UNROLLED // (spec.act_bits * words * planes))
+    return [columns[start : start + size] for start in range(0, len(columns), size)]
+
+
+def running_sums(
+    inputs: jax.Array,
+    sides: tuple[jax.Array, ...],
+    columns: tuple[Conversion, ...],
+    spec: Bitline,
+    geometry: Geometry,
+    table: Transfer | None,
+) -> Running:
+    """Running sums over all row groups of these columns, and their clip counts."""
+    shape = (inputs.shape[3], geometry.groups, geometry.outputs_per_group)
+    start = Running.start(shape, table)
+    fields = CountFields.beside_sums(columns, spec, geometry, table)
+    if fields is None:
+
+        def add(
+            running: Running, group: tuple[jax.Array, tuple[jax.Array, ...]]
+        ) -> tuple[Running, None]:
+            return running.after(group_sum(group[0], group[1], columns, spec, table), spec), None
+
+        return jax.lax.scan(add, start, (inputs, sides))[0]
+
+    def add_last(
+        carry: tuple[Running, jax.Array], group: tuple[jax.Array, tuple[jax.Array, ...]]
+    ) -> tuple[Any, None]:
+        # The word of the row group before is unpacked only now: see CountFields.
         running, word = carry
         running = running.after(fields.unpack(word), spec)
-        return (running, fields.pack(group_sum(*group, spec, table))), None
+        return (running, fields.pack(group_sum(group[0], group[1], columns, spec, table))), None
 
-    groups = (inputs, prepared)
-    if fields is None:
-        running = jax.lax.scan(one_group, start, groups)[0]
-    else:
-        running, word = jax.lax.scan(one_group, (start, zero), groups)[0]
-        running = running.after(fields.unpack(word), spec)
-
-    def as_pixels(flat: jax.Array) -> jax.Array:
-        return flat.reshape(batch, height, width, geometry.out_channels)
-
-    y = finish(as_pixels(running.sum), x, spec, geometry)
-    return Counted(y, per_row(as_pixels(running.low)), per_row(as_pixels(running.high)))
+    carry = (start, jnp.zeros(shape, jnp.int32))
+    running, word = jax.lax.scan(add_last, carry, (inputs, sides))[0]
+    return running.after(fields.unpack(word), spec)
 
 
 class Running(NamedTuple):
@@ -183,6 +174,16 @@ class Running(NamedTuple):
     sum: jax.Array
     low: jax.Array
     high: jax.Array
+
+    @classmethod
+    def start(cls, shape: tuple[int, ...], table: Transfer | None) -> Running:
+        """Zeros; counts of what cannot happen are scalars."""
+        zero, none = jnp.zeros(shape, jnp.int32), jnp.int32(0)
+        if table is None:
+            return cls(zero, none, none)
+        return cls(
+            zero, zero if table.can_clip_low else none, zero if table.can_clip_high else none
+        )
 
     def after(self, group: GroupSum, spec: Bitline) -> Running:
         """The same with one more row group."""
@@ -203,12 +204,16 @@ class CountFields(NamedTuple):
 
     @classmethod
     def beside_sums(
-        cls, spec: Bitline, geometry: Geometry, table: Transfer | None
+        cls,
+        columns: tuple[Conversion, ...],
+        spec: Bitline,
+        geometry: Geometry,
+        table: Transfer | None,
     ) -> CountFields | None:
         """Fields wide enough for the counts, or None: nothing to count, or no room."""
         if table is None or not (table.can_clip_low or table.can_clip_high):
             return None
-        width = (len(input_slices(spec)) * len(conversions(spec))).bit_length()
+        width = (len(input_slices(spec)) * len(columns)).bit_length()
         fields = cls(width * table.can_clip_low, width * table.can_clip_high)
         largest = bound_by_shape(spec, spec.rows_per_group(geometry.k)).group
         return fields if largest.bit_length() + sum(fields) <= 31 else None
@@ -220,8 +225,13 @@ class CountFields(NamedTuple):
 
     def unpack(self, word: jax.Array) -> GroupSum:
         """The row group of a word."""
-        low = (word >> self.high_bits) & ((1 << self.low_bits) - 1)
-        return GroupSum(word >> sum(self), low, word & ((1 << self.high_bits) - 1))
+        low = (word >> self.high_bits) & _ones(self.low_bits) if self.low_bits else jnp.int32(0)
+        high = word & _ones(self.high_bits) if self.high_bits else jnp.int32(0)
+        return GroupSum(word >> sum(self), low, high)
+
+
+def _ones(bits: int) -> int:
+    return (1 << bits) - 1
 
 
 def bytes_per_pixel(spec: Bitline, geometry: Geometry) -> int:
@@ -232,4 +242,4 @@ def bytes_per_pixel(spec: Bitline, geometry: Geometry) -> int:
     return 2 * packed + gathered + 16 * geometry.out_channels
 
 
-ENGINE = Engine("popcount", needs_wide_groups, prepare, tile, bytes_per_pixel)
+ENGINE = Engine("popcount", needs_wide_groups, pack_weights, tile, bytes_per_pixel)

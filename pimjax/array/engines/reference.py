@@ -19,7 +19,7 @@ from pimjax.array.encoding import (
     is_paired,
     partial_sum_limits,
 )
-from pimjax.array.engines.base import Counted, Engine, finish, per_row
+from pimjax.array.engines.base import Counted, Engine, counted
 from pimjax.array.geometry import Geometry
 from pimjax.array.rows import cut_row_groups, patches, weight_rows
 from pimjax.array.spec import Bitline
@@ -92,13 +92,10 @@ def tile(
         return (running, low, high), None
 
     zero = jnp.zeros((inputs.shape[2], geometry.groups, geometry.outputs_per_group), jnp.int32)
-    (running, low, high), _ = jax.lax.scan(one_group, (zero, zero, zero), (inputs, prepared))
+    counts = jnp.int32(0) if table is None else zero
+    (running, low, high), _ = jax.lax.scan(one_group, (zero, counts, counts), (inputs, prepared))
 
-    def as_pixels(flat: jax.Array) -> jax.Array:
-        return flat.reshape(batch, height, width, geometry.out_channels)
-
-    y = finish(as_pixels(running), x, spec, geometry)
-    return Counted(y, per_row(as_pixels(low)), per_row(as_pixels(high)))
+    return counted(running, low, high, x, spec, geometry)
 
 
 def _table(spec: Bitline, rows: int) -> Transfer | None:
