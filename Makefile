@@ -4,6 +4,7 @@ VENV := .venv
 PYTHON ?=
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+BENCH_ARGS ?=
 
 RUN := $(VENV)/bin/python
 ENSURE := VENV='$(VENV)' PYTHON='$(PYTHON)' sh tools/venv.sh

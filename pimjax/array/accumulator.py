@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from pimjax.array.spec import Bitline
-from pimjax.numerics import wide
+from pimjax.numerics import saturating, wide
 from pimjax.numerics.wide import Wide
 
 
@@ -24,7 +24,7 @@ def wrap(value: jax.Array, bits: int) -> jax.Array:
 def add_group(running: jax.Array, group: jax.Array, spec: Bitline) -> jax.Array:
     """The running sum after one more row group whose exact sum is `group` (both int32)."""
     if spec.accumulator_overflow == "saturate":
-        return _saturating_add(running, group, spec)
+        return jnp.clip(saturating.add(running, group), *spec.accumulator_range)
     total = running + group
     return wrap(total, spec.accumulator_bits) if spec.accumulator_overflow == "wrap" else total
 
@@ -35,12 +35,3 @@ def add_wide(running: jax.Array, term: Wide, spec: Bitline) -> jax.Array:
         total = wide.add(wide.from_int32(running), term)
         return wide.clamp(total, *spec.accumulator_range)
     return wrap(running + wide.low_word(term), spec.accumulator_bits)
-
-
-def _saturating_add(running: jax.Array, group: jax.Array, spec: Bitline) -> jax.Array:
-    low, high = spec.accumulator_range
-    total = running + group
-    # Two numbers of one sign whose int32 sum has the other sign went past the word itself.
-    passed = ((running ^ total) & (group ^ total)) < 0
-    limit = jnp.where(running < 0, jnp.int32(low), jnp.int32(high))
-    return jnp.where(passed, limit, jnp.clip(total, low, high))

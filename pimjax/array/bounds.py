@@ -15,6 +15,7 @@ import numpy as np
 from pimjax.array.adc import affine, code_of
 from pimjax.array.digital import digital_term_exact
 from pimjax.array.encoding import (
+    Conversion,
     cell_codes,
     conversions,
     input_slices,
@@ -43,8 +44,9 @@ class Bound:
 def bound_by_shape(spec: Bitline, k: int) -> Bound:
     """Bound over all activations and all weights of `k` rows.
 
-    Row groups are bounded exactly: some activations and weights drive every conversion of a row
-    group to the end of its range that counts.
+    Exact where no conversion can clip or round, and for unsigned activations. With signed ones
+    each conversion is taken to reach the end of its range that counts, which a sign slice and its
+    neighbours cannot all do at once: up to one bit too wide.
     """
     full, rest = divmod(k, spec.active_wordlines)
     sizes = [spec.active_wordlines] * full + [rest] * (rest > 0)
@@ -78,8 +80,7 @@ def bound_by_weights(spec: Bitline, rows: Any) -> Bound:
     if line is None:
         lows, highs = _extremes_by_conversion(spec, w)
     else:
-        weights = sum(s.weight for s in input_slices(spec))
-        shift = line[1] * weights * sum(c.weight for c in conversions(spec))
+        shift = line[1] * _total_weight(spec)
         seen = _multipliers(spec, w)
         ends = seen * x_low, seen * x_high
         lows = line[0] * _per_row_group(np.minimum(*ends), spec) - shift
@@ -111,15 +112,31 @@ def _bound(
 
 
 def _group_extremes(spec: Bitline, rows: int) -> tuple[int, int]:
+    line = affine(spec.adc, is_paired(spec), *partial_sum_limits(spec, rows))
+    if line is not None:
+        seen = _multipliers(spec, np.array(spec.weight_range, dtype=object))
+        products = [x * w for x in spec.act_range for w in seen]
+        shift = line[1] * _total_weight(spec)
+        return line[0] * rows * min(products) - shift, line[0] * rows * max(products) - shift
+    return extremes_by_codes(spec, rows, conversions(spec))
+
+
+def extremes_by_codes(spec: Bitline, rows: int, columns: tuple[Conversion, ...]) -> tuple[int, int]:
+    """Range of one row group's sum over these columns, each conversion at an end of its range."""
     low = high = 0
     for input_slice in input_slices(spec):
-        for conversion in conversions(spec):
-            largest = rows * input_slice.largest * conversion.digit.largest
-            smallest = -largest if conversion.paired else 0
-            weight = input_slice.weight * conversion.weight
-            ends = [weight * code_of(spec.adc, s, conversion.paired) for s in (smallest, largest)]
+        for column in columns:
+            largest = rows * input_slice.largest * column.digit.largest
+            smallest = -largest if column.paired else 0
+            weight = input_slice.weight * column.weight
+            ends = [weight * code_of(spec.adc, s, column.paired) for s in (smallest, largest)]
             low, high = low + min(ends), high + max(ends)
     return low, high
+
+
+def _total_weight(spec: Bitline) -> int:
+    """What one code in every conversion of a row group adds up to."""
+    return sum(s.weight for s in input_slices(spec)) * sum(c.weight for c in conversions(spec))
 
 
 def _extremes_by_conversion(spec: Bitline, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 Pair = tuple[int, int]
 Padding = str | Sequence[Sequence[int]]
 
@@ -51,10 +53,14 @@ class Geometry:
 
 def as_pair(name: str, value: Any) -> Pair:
     """(value, value) of a positive int, or a pair of them. Raises ValueError."""
-    items = (value, value) if isinstance(value, int) else tuple(value)
-    if len(items) != 2 or not all(isinstance(i, int) and i >= 1 for i in items):
+    items = tuple(value) if isinstance(value, Sequence) else (value, value)
+    if len(items) != 2 or not all(_is_int(i) and i >= 1 for i in items):
         raise ValueError(f"{name}: {value!r} given; an int >= 1 or a pair of them expected")
-    return items[0], items[1]
+    return int(items[0]), int(items[1])
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def resolve_padding(padding: Padding, size: Pair, reach: Pair, stride: Pair) -> tuple[Pair, Pair]:
@@ -76,14 +82,16 @@ def resolve_padding(padding: Padding, size: Pair, reach: Pair, stride: Pair) -> 
             sides.append((total // 2, total - total // 2))
         return sides[0], sides[1]
     try:
-        (top, bottom), (left, right) = ((int(a), int(b)) for a, b in padding)
+        (top, bottom), (left, right) = padding
     except (TypeError, ValueError):
+        top = None
+    if top is None or not all(_is_int(amount) for amount in (top, bottom, left, right)):
         raise ValueError(
             f"padding: {padding!r} given; 'SAME', 'VALID' or ((top, bottom), (left, right))"
-        ) from None
+        )
     if min(top, bottom, left, right) < 0:
         raise ValueError(f"padding: {padding!r} given; amounts must be >= 0")
-    return (top, bottom), (left, right)
+    return (int(top), int(bottom)), (int(left), int(right))
 
 
 def resolve(
@@ -97,7 +105,7 @@ def resolve(
     """The geometry of x (b, h, w, c) and w (kh, kw, c/groups, n). Raises ValueError."""
     _, height, width, channels = x_shape
     kh, kw, channels_per_group, outputs = w_shape
-    if not isinstance(groups, int) or groups < 1:
+    if not _is_int(groups) or groups < 1:
         raise ValueError(f"groups: {groups!r} given; an int >= 1 expected")
     for name, count in (("x has c", channels), ("w has n", outputs)):
         if count % groups:
@@ -117,4 +125,4 @@ def resolve(
             f"{padded[0]} x {padded[1]}; pad more or use a smaller kernel"
         )
     out = (padded[0] - reach[0]) // strides[0] + 1, (padded[1] - reach[1]) // strides[1] + 1
-    return Geometry((kh, kw), channels, outputs, strides, dilations, groups, pad, out)
+    return Geometry((kh, kw), channels, outputs, strides, dilations, int(groups), pad, out)

@@ -10,7 +10,8 @@ import numpy as np
 from pimjax.array import engines as engine_table
 from pimjax.array.bounds import Bound, bound_by_shape, bound_by_weights
 from pimjax.array.convolve import conversions_per_output, convolve
-from pimjax.array.engines.base import INT32_MAX
+from pimjax.array.digital import digital_term_exact
+from pimjax.array.engines.base import INT32_MAX, Engine
 from pimjax.array.geometry import Geometry, Padding, resolve
 from pimjax.array.rows import weight_rows
 from pimjax.array.spec import Bitline
@@ -20,6 +21,8 @@ from pimjax.numerics.codes import is_traced, require_codes, require_integers, re
 
 LARGEST_K = 1 << 19
 """Longest dot product: a sum of that many 12-bit codes fits 31 bits."""
+
+LARGEST_DIGITAL_TERM = 1 << 62
 
 _NON_IDEAL = ("gain_sigma", "offset_sigma_lsb", "inl_lsb", "noise_sigma_lsb")
 
@@ -43,9 +46,12 @@ def matmul(x: Any, w: Any, chip: Chip, engine: str = "auto") -> tuple[jax.Array,
     require_rank("w", w, "k n")
     if x.shape[1] != w.shape[0]:
         raise ValueError(f"k differs: x has k = {x.shape[1]}, w has k = {w.shape[0]}")
-    image, kernel = x[:, None, None, :], w[None, None, :, :]
-    geometry = resolve(image.shape, kernel.shape, 1, "VALID", 1, 1)
-    y, stats = _run(image, kernel, chip, geometry, engine)
+    spec, chosen = _readout(chip, engine)
+    geometry = resolve((x.shape[0], 1, 1, x.shape[1]), (1, 1, *w.shape), 1, "VALID", 1, 1)
+    x_codes, w_codes = _codes(x, w, spec)
+    require_fitting(spec, geometry, w[None, None])
+    image, kernel = x_codes[:, None, None, :], w_codes[None, None, :, :]
+    y, stats = _run(image, kernel, spec, geometry, chosen)
     return y[:, 0, 0, :], stats
 
 
@@ -70,22 +76,32 @@ def conv2d(
     x, w = require_integers("x", x), require_integers("w", w)
     require_rank("x", x, "b h w c")
     require_rank("w", w, "kh kw c/groups n")
+    spec, chosen = _readout(chip, engine)
     geometry = resolve(x.shape, w.shape, stride, padding, dilation, groups)
-    return _run(x, w, chip, geometry, engine)
+    x_codes, w_codes = _codes(x, w, spec)
+    require_fitting(spec, geometry, w)
+    return _run(x_codes, w_codes, spec, geometry, chosen)
 
 
-def _run(x: Any, w: Any, chip: Chip, geometry: Geometry, engine: str) -> tuple[jax.Array, Stats]:
+def _readout(chip: Chip, engine: str) -> tuple[Bitline, Engine]:
     if not isinstance(chip, Chip):
         raise TypeError(f"chip: {type(chip).__name__} given; pass what pj.load_chip returns")
     reason = _unsupported(chip)
     if reason is not None:
         raise ValueError(f"no engine can run this chip: {reason}")
     spec = chip.bitline()
-    chosen = engine_table.select(engine, spec)
-    x = require_codes("x", x, *spec.act_range)
-    w = require_codes("w", w, *spec.weight_range, step=spec.weight_step)
-    require_fitting(spec, geometry, w)
-    counted = convolve(x, w, spec, geometry, chosen)
+    return spec, engine_table.select(engine, spec)
+
+
+def _codes(x: Any, w: Any, spec: Bitline) -> tuple[jax.Array, jax.Array]:
+    x_codes = require_codes("x", x, *spec.act_range)
+    return x_codes, require_codes("w", w, *spec.weight_range, step=spec.weight_step)
+
+
+def _run(
+    x: jax.Array, w: jax.Array, spec: Bitline, geometry: Geometry, engine: Engine
+) -> tuple[jax.Array, Stats]:
+    counted = convolve(x, w, spec, geometry, engine)
     per_row = geometry.out[1] * geometry.out_channels * conversions_per_output(spec, geometry.k)
     return counted.y, Stats(counted.clipped_low, counted.clipped_high, per_row)
 
@@ -104,6 +120,15 @@ def require_fitting(spec: Bitline, geometry: Geometry, w: Any, name: str = "") -
         raise ValueError(
             f"{where}{per_row} conversions behind one output row; at most {INT32_MAX} can be "
             f"counted, so cut the layer into fewer output channels"
+        )
+    ends = [
+        digital_term_exact(spec, spec.row_groups(geometry.k), geometry.k * x)
+        for x in spec.act_range
+    ]
+    if max(map(abs, ends)) >= LARGEST_DIGITAL_TERM:
+        raise ValueError(
+            f"{where}adc.offset = {spec.adc.offset}, adc.step = {spec.adc.step}: the digital term "
+            f"reaches {max(ends, key=abs)}, beyond 62 bits; enlarge the step"
         )
     if spec.accumulator_overflow != "error":
         return

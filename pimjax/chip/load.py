@@ -47,6 +47,11 @@ def load_chip(
     Overrides pass the same checks as the file. Raises ChipError (a ValueError) with one sentence
     per mistake, and ChipNotFoundError (also a FileNotFoundError).
     """
+    if overrides is not None and not isinstance(overrides, Mapping):
+        raise TypeError(
+            f"overrides: {type(overrides).__name__} given; a mapping such as "
+            f"{{'adc.bits': 5}} expected"
+        )
     path = _find(name_or_path)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))

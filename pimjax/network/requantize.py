@@ -77,13 +77,13 @@ def _along_last(number: jax.Array, value: jax.Array) -> jax.Array:
 def multiplier_and_exponent(real: float) -> tuple[int, int]:
     """The 31-bit multiplier and exponent nearest to a positive real: m 2^(e - 31), m >= 2^30.
 
-    Numbers below 2^-31 become 0. Raises ValueError for what is not positive and finite, or
-    2^30 and above.
+    e lies in -31 .. 30; smaller numbers (below 2^-32) become (0, 0), as in TensorFlow Lite. Raises
+    ValueError for what is not positive, or too large (2^30 and above).
     """
-    if not (0 < real < 2.0**30):
-        raise ValueError(f"requantisation factor {real}: a positive number below 2^30 expected")
     fraction, exponent = math.frexp(real)
-    multiplier = round(fraction * (1 << 31))
+    multiplier = round(fraction * (1 << 31)) if math.isfinite(real) else 0
     if multiplier == 1 << 31:
         multiplier, exponent = multiplier >> 1, exponent + 1
+    if not real > 0 or multiplier == 0 or exponent > 30:
+        raise ValueError(f"requantisation factor {real}: a positive number below 2^30 expected")
     return (0, 0) if exponent < -31 else (multiplier, exponent)

@@ -35,6 +35,8 @@ def require_integers(name: str, array: Any) -> Any:
     """
     if not isinstance(array, jax.Array | np.ndarray):
         array = np.asarray(array)
+    if array.dtype in (jnp.int2, jnp.uint2, jnp.int4, jnp.uint4):
+        array = array.astype(jnp.int8)  # NumPy has no comparisons for these
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise TypeError(
             f"{name}: dtype {array.dtype} given, but codes are integers; quantise first "
@@ -66,7 +68,8 @@ def require_codes(name: str, array: Any, low: int, high: int, step: int = 1) -> 
     values = np.asarray(array)
     wrong = (values < low) | (values > high)
     if step != 1:
-        wrong |= (values - low) % step != 0
+        inside = np.where(wrong, low, values).astype(np.int64)
+        wrong |= (inside - low) % step != 0
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         allowed = f"{low}..{high}" if step == 1 else f"{list(range(low, high + 1, step))}"

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from pimjax.array.accumulator import add_group
 from pimjax.array.adc import Transfer, transfer
 from pimjax.array.adc_arithmetic import codes_by_arithmetic
-from pimjax.array.bounds import bound_by_shape, never_saturates
+from pimjax.array.bounds import extremes_by_codes, never_saturates
 from pimjax.array.encoding import (
     Conversion,
     conversions,
@@ -215,7 +215,9 @@ class CountFields(NamedTuple):
             return None
         width = (len(input_slices(spec)) * len(columns)).bit_length()
         fields = cls(width * table.can_clip_low, width * table.can_clip_high)
-        largest = bound_by_shape(spec, spec.rows_per_group(geometry.k)).group
+        # Of these columns alone: a part can be larger than the whole, where the signs differ.
+        low, high = extremes_by_codes(spec, spec.rows_per_group(geometry.k), columns)
+        largest = max(-low, high)
         return fields if largest.bit_length() + sum(fields) <= 31 else None
 
     def pack(self, group: GroupSum) -> jax.Array:

@@ -2,7 +2,7 @@
 
 from pimjax.network.ops.add import Add
 from pimjax.network.ops.base import Context, Op, Result
-from pimjax.network.ops.conv import Conv
+from pimjax.network.ops.conv import Conv, Output
 from pimjax.network.ops.dense import Dense
 from pimjax.network.ops.flatten import Flatten
 from pimjax.network.ops.pool import AveragePool, MaxPool
@@ -19,5 +19,6 @@ __all__ = [
     "Flatten",
     "MaxPool",
     "Op",
+    "Output",
     "Result",
 ]

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from pimjax.network.ops.base import Context, Result
 from pimjax.network.requantize import requantize
+from pimjax.numerics import saturating
 
 
 @dataclass(frozen=True)
@@ -37,5 +38,6 @@ class Add:
                 for key, number in params.items()
                 if key.startswith(prefix)
             }
-            total = total + requantize(value - zero, rule, numbers)
-        return Result(jnp.clip(total + self.zero_point, self.low, self.high))
+            total = saturating.add(total, requantize(value - zero, rule, numbers))
+        held = jnp.clip(total, self.low - self.zero_point, self.high - self.zero_point)
+        return Result(held + self.zero_point)

@@ -12,6 +12,7 @@ from pimjax.array.geometry import Padding, Pair, resolve
 from pimjax.chip.stats import Stats
 from pimjax.network.ops.base import Context, Result
 from pimjax.network.requantize import requantize
+from pimjax.numerics import saturating
 from pimjax.numerics.codes import storage_dtype
 
 
@@ -30,7 +31,8 @@ class Output:
     def codes(self, value: jax.Array, params: dict[str, jax.Array]) -> jax.Array:
         """Output codes (int32) of int32 accumulators with bias, (..., n)."""
         rescaled = requantize(value, self.rule, params)
-        return jnp.clip(rescaled + self.zero_point, self.low, self.high)
+        held = jnp.clip(rescaled, self.low - self.zero_point, self.high - self.zero_point)
+        return held + self.zero_point
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Conv:
     """A 2D convolution. Image: weights (kh, kw, c/g, n), bias (n,) int32, requantiser numbers.
 
     Inputs: the codes (b, h, w, c), and optionally a shortcut (b, h', w', n) that is added to the
-    accumulator after `shortcut_shift` places to the left. `pad_code` fills the padding: the
+    accumulator after `shortcut_shift` places to the left (it must fit 32 bits then). These sums
+    saturate at 32 bits: SEMANTICS names no width for them. `pad_code` fills the padding: the
     activation's zero point.
     """
 
@@ -63,9 +66,10 @@ class Conv:
             geometry = resolve(x.shape, w.shape, self.stride, "VALID", self.dilation, self.groups)
         x = x.astype(storage_dtype(*spec.act_range))
         counted = convolve(x, w, spec, geometry, context.engine)
-        value = counted.y + params["bias"][None, None, None]
+        bias = jnp.broadcast_to(params["bias"][None, None, None], counted.y.shape)
+        value = saturating.add(counted.y, bias)
         if len(inputs) > 1:
-            value = value + (inputs[1] << self.shortcut_shift)
+            value = saturating.add(value, inputs[1] << self.shortcut_shift)
         outputs_per_row = geometry.out[1] * geometry.out_channels
         per_row = outputs_per_row * conversions_per_output(spec, geometry.k)
         stats = Stats(counted.clipped_low, counted.clipped_high, per_row)

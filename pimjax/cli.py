@@ -1,0 +1,126 @@
+"""The command line: one executable, one line and status 2 for a user's mistake."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+import pimjax
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(pimjax.__version__, prog_name="pimjax")
+def cli() -> None:
+    """Bit-accurate emulator of an MRAM processing-in-memory CNN accelerator."""
+
+
+@cli.command()
+@click.option("--images", type=click.IntRange(1, 1000), default=1000, show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("results/demo")
+)
+def demo(images: int, out: Path) -> None:
+    """Real digits through a whole network: prints accuracy and clipping, ideal and with faults.
+
+    Runs the shipped test digits bit by bit with no ADC, a lossless, a 6-, 5- and 4-bit ADC, then
+    with flipped weight bits; writes demo.csv and demo.png into --out (default results/demo).
+    """
+    from pimjax.demo.command import run_demo
+
+    use_compilation_cache()
+    if not run_demo(images, out):
+        raise SystemExit(1)
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Change a field, for example --set adc.bits=5.",
+)
+def chips(name: str | None, overrides: tuple[str, ...]) -> None:
+    """Prints the shipped chips, or NAME (also a TOML file's path) completely, with sources."""
+    if name is not None:
+        click.echo(pimjax.load_chip(name, parse_overrides(overrides)).to_toml(), nl=False)
+        return
+    if overrides:
+        raise click.UsageError("--set needs a chip's NAME")
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("chip", "readout", "acts x weights", "rows", "ADC", "what it is", box=None)
+    for shipped in pimjax.chip_names():
+        chip = pimjax.load_chip(shipped)
+        adc = "none" if chip.adc.kind == "none" else f"{chip.adc.bits} bits, step {chip.adc.step}"
+        precision = chip.precision
+        table.add_row(
+            shipped,
+            chip.array.readout,
+            f"{precision.act_bits} x {precision.weight_bits} {precision.weight_encoding}",
+            str(chip.array.active_wordlines),
+            adc,
+            chip.description,
+        )
+    width = None if sys.stdout.isatty() else 160
+    Console(highlight=False, width=width).print(table)
+
+
+def parse_overrides(items: tuple[str, ...]) -> dict[str, Any]:
+    """{"adc.bits": 5} of ("adc.bits=5",): values as in TOML, a bare word being text."""
+    overrides: dict[str, Any] = {}
+    for item in items:
+        path, equals, text = item.partition("=")
+        if not equals or not path.strip():
+            raise click.UsageError(f"--set {item!r}: PATH=VALUE expected, as in adc.bits=5")
+        try:
+            value = tomllib.loads(f"value = {text.strip()}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text.strip()
+        overrides[path.strip()] = value
+    return overrides
+
+
+def use_compilation_cache() -> None:
+    """Keeps compiled programs in a private folder, so that a second start is quick."""
+    import jax
+
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(home) / "pimjax" / "xla"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits: 0, or 2 with one line for a user's mistake."""
+    try:
+        status = cli.main(args=arguments, prog_name="pimjax", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        raise SystemExit(2) from None
+    except click.ClickException as error:
+        _complain(error.format_message())
+    except OSError as error:
+        named = error.filename and error.strerror
+        _complain(f"{error.filename}: {error.strerror}" if named else str(error))
+    except (ValueError, TypeError, ModuleNotFoundError) as error:
+        _complain(str(error))
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted", status=130)
+    raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _complain(message: str, status: int = 2) -> None:
+    click.echo("pimjax: " + " ".join(message.split()), err=True)
+    raise SystemExit(status)

@@ -1,0 +1,1 @@
+"""The demo: handwritten digits, a small network, and how it was trained."""

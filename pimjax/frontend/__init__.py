@@ -1,0 +1,1 @@
+"""From float networks to plans and images."""
