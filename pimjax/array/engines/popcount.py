@@ -24,7 +24,7 @@ from pimjax.array.encoding import (
     partial_sum_limits,
 )
 from pimjax.array.engines.base import Counted, Engine, counted, needs_wide_groups
-from pimjax.array.engines.packed_rows import pack_inputs, pack_weights, packs_once_per_image
+from pimjax.array.engines.packed_rows import pack_inputs, pack_weights, packs_pixels
 from pimjax.array.geometry import Geometry
 from pimjax.array.spec import Bitline
 from pimjax.numerics.digits import Digit
@@ -240,7 +240,7 @@ def bytes_per_pixel(spec: Bitline, geometry: Geometry) -> int:
     """Packed patches twice over (gathered, then regrouped), and three accumulators."""
     words = spec.row_groups(geometry.k) * words_for(spec.rows_per_group(geometry.k))
     packed = 4 * spec.act_bits * words * geometry.groups
-    gathered = 0 if packs_once_per_image(spec, geometry) else 8 * geometry.k * geometry.groups
+    gathered = 0 if packs_pixels(spec, geometry) else 8 * geometry.k * geometry.groups
     return 2 * packed + gathered + 16 * geometry.out_channels
 
 
