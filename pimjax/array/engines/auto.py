@@ -7,15 +7,18 @@ sum does not fit 32 bits.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from pimjax.array.engines import dot, popcount
 from pimjax.array.engines.base import Counted, Engine, needs_wide_groups
 from pimjax.array.engines.packed_rows import pack_weights
 from pimjax.array.geometry import Geometry
 from pimjax.array.spec import Bitline
+from pimjax.numerics.digits import Digit
 
 
 class Prepared(NamedTuple):
@@ -27,9 +30,20 @@ class Prepared(NamedTuple):
 
 
 def prepare(w: jax.Array, spec: Bitline, geometry: Geometry) -> Prepared:
-    """Codes, packed planes and the lossless proof."""
-    proof = dot.weights_collapse(w, spec, geometry)
-    return Prepared(w, pack_weights(w, spec, geometry), proof)
+    """Codes, packed planes, and the lossless proof where it depends on the weights."""
+    sides = pack_weights(w, spec, geometry)
+    if dot.collapses(spec, geometry.k) or not dot.may_collapse(spec, geometry.k):
+        return Prepared(w, sides, jnp.array(False))
+    return Prepared(w, sides, dot.columns_collapse(partial(_column_sums, sides), spec))
+
+
+def _column_sums(sides: tuple[jax.Array, ...], side: int, digit: Digit) -> jax.Array:
+    """Sums (t, g, n) of a column's cell digits, counted in packed planes."""
+    planes = sides[side][:, digit.low : digit.low + digit.width]
+    counts = jnp.sum(jax.lax.population_count(planes), axis=2, dtype=jnp.uint32)
+    places = jnp.arange(digit.width, dtype=jnp.uint32)[None, :, None, None]
+    places = jnp.broadcast_to(places, counts.shape)
+    return jnp.sum(counts << places, axis=1, dtype=jnp.uint32).astype(jnp.int32)
 
 
 def tile(x: jax.Array, prepared: Prepared, spec: Bitline, geometry: Geometry) -> Counted:

@@ -11,6 +11,7 @@ digits, and each goes through the ADC.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ from pimjax.array.engines.exact_conv import exact_convolution
 from pimjax.array.geometry import Geometry
 from pimjax.array.rows import cut_row_groups, patches, weight_rows
 from pimjax.array.spec import Bitline
-from pimjax.numerics.digits import take_digit
+from pimjax.numerics.digits import Digit, take_digit
 
 
 class Prepared(NamedTuple):
@@ -59,25 +60,32 @@ def may_collapse(spec: Bitline, k: int) -> bool:
 
 
 def weights_collapse(w: jax.Array, spec: Bitline, geometry: Geometry) -> jax.Array:
-    """Whether no input can make these weights clip or round: a boolean scalar.
-
-    Each column's largest partial sum is its sum of cell digits times the largest input digit.
-    """
+    """Whether no input can make these weights clip or round: a boolean scalar."""
     if collapses(spec, geometry.k):
         return jnp.array(True)
     if not may_collapse(spec, geometry.k):
         return jnp.array(False)
     rows = weight_rows(w, geometry, spec.row_order)
     sides = [cut_row_groups(side, spec.active_wordlines) for side in cell_codes(rows, spec)]
+    return columns_collapse(
+        lambda side, digit: jnp.sum(take_digit(sides[side], digit), axis=1), spec
+    )
+
+
+def columns_collapse(column_sums: Callable[[int, Digit], jax.Array], spec: Bitline) -> jax.Array:
+    """Whether no input can make these columns clip or round: a boolean scalar.
+
+    column_sums(side, digit) are the sums of a column's cell digits by row group. Times the largest
+    input digit they are the largest partial sums.
+    """
     driven = max(digit.largest for digit in input_slices(spec))
     largest, lowest = lossless_limits(spec)
     proven = jnp.array(True)
     for conversion in conversions(spec):
-        column = jnp.sum(take_digit(sides[conversion.side], conversion.digit), axis=1)
-        proven &= jnp.max(column) <= largest // driven
+        sums = column_sums(conversion.side, conversion.digit)
+        proven &= jnp.max(sums) <= largest // driven
         if conversion.paired:
-            column = jnp.sum(take_digit(sides[1], conversion.digit), axis=1)
-            proven &= jnp.max(column) <= -lowest // driven
+            proven &= jnp.max(column_sums(1, conversion.digit)) <= -lowest // driven
     return proven
 
 
