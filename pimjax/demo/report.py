@@ -94,8 +94,9 @@ def picture(baseline: Baseline, rows: Sequence[Row]) -> bytes:
     def draw(axes, xs, shown) -> None:  # type: ignore[no-untyped-def]
         shares = [100 * row.accuracy for row in shown]
         ends = [wilson_interval(round(row.accuracy * images), images) for row in shown]
-        below = [share - 100 * low for share, (low, _) in zip(shares, ends, strict=True)]
-        above = [100 * high - share for share, (_, high) in zip(shares, ends, strict=True)]
+        # Never below zero, though the two sides are rounded differently.
+        below = [max(0, share - 100 * low) for share, (low, _) in zip(shares, ends, strict=True)]
+        above = [max(0, 100 * high - share) for share, (_, high) in zip(shares, ends, strict=True)]
         axes.errorbar(xs, shares, yerr=[below, above], marker="o", capsize=3, color="#1f5fa8")
         float_line = 100 * baseline.accuracy
         axes.axhline(float_line, color="#777777", linestyle="--", linewidth=1, label="float32")

@@ -48,9 +48,15 @@ def _traced(plan: Plan, image: Image, codes: jax.Array) -> dict[str, Result]:
 
 
 def quantize_input(images: Any, plan: Plan) -> np.ndarray:
-    """Input codes of real images: round half even(x / scale) + zero point, held to the range."""
-    tensor = plan.input
-    codes = np.rint(np.asarray(images, np.float32) / np.float32(tensor.scale)) + tensor.zero_point
+    """Input codes of real images: round half even(x / scale) + zero point, held to the range.
+
+    Raises ValueError for numbers that are not finite.
+    """
+    tensor, values = plan.input, np.asarray(images, np.float32)
+    if not np.isfinite(values).all():
+        index = [int(i) for i in np.argwhere(~np.isfinite(values))[0]]
+        raise ValueError(f"images{index} = {values[tuple(index)]}: finite numbers expected")
+    codes = np.rint(values / np.float32(tensor.scale)) + tensor.zero_point
     return np.clip(codes, tensor.low, tensor.high).astype(np.int32)
 
 
