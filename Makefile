@@ -2,7 +2,7 @@
 
 VENV := .venv
 PYTHON ?=
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 

@@ -84,13 +84,13 @@ class TestEngine:
         check(engine, case)
 
     @pytest.mark.slow
-    @examples(140)
+    @examples(60)
     @given(case=products(most=60))
     def test_matmul_at_length(self, engine, case):
         check(engine, case)
 
     @pytest.mark.slow
-    @examples(90)
+    @examples(40)
     @given(case=convolutions(most=40))
     def test_conv2d_at_length(self, engine, case):
         check(engine, case)
