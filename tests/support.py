@@ -52,15 +52,15 @@ def bitline_of(chip: oracle.OracleChip) -> Bitline:
 
 
 def edge_rows(rng: np.random.Generator, legal: range, count: int, length: int) -> np.ndarray:
-    """(count, length) int64 legal codes: lowest, highest, alternating, zero or one, then random."""
+    """(count, length) int64: a random row, highest codes, lowest, both, zeros, few; then random."""
     codes = np.array(legal, np.int64)
     quiet = 0 if 0 in legal else codes[0]
     sparse = np.where(rng.random(length) < 0.1, rng.choice(codes, length), quiet)
     ends = np.where(np.arange(length) % 2 == 0, codes[-1], codes[0])
     rows = [
+        rng.choice(codes, length),
         np.full(length, codes[-1]),
         np.full(length, codes[0]),
-        rng.choice(codes, length),
         ends,
         np.full(length, quiet),
         sparse,

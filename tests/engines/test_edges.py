@@ -181,27 +181,27 @@ def test_shipped_chips(name):
 
 
 @every_engine
-@pytest.mark.parametrize("ones", [7, 8])
+@pytest.mark.parametrize("ones", [7, 8, 9])
 @pytest.mark.parametrize("readout", ["twos_complement", "separate", "paired"])
 def test_columns_that_just_pass_the_adc(engine, readout, ones):
-    """Up to 7 ones a column nothing is lost with 3 bits (4 bits signed); with 8 it is."""
+    """3 bits end at 7 ones in a column; a pair of columns with 4 bits at -8 and 7."""
     paired = readout == "paired"
-    encoding = {} if readout == "twos_complement" else {"differential_readout": readout}
-    if encoding:
-        encoding["weight_encoding"] = "differential"
+    encoding = {}
+    if readout != "twos_complement":
+        encoding = {"weight_encoding": "differential", "differential_readout": readout}
     chip = make_chip(
         act_bits=2, weight_bits=3, active_wordlines=32, adc_bits=3 + paired, **encoding
     )
-    w = np.zeros((40, 3), np.int64)
-    w[:ones, 0], w[3 : 3 + ones, 1] = 3, -1
-    w[:2, 2], w[2 : ones - 2, 2] = 1, -2
+    positive, negative = np.zeros((40, 3), np.int64), np.zeros((40, 3), np.int64)
+    positive[:ones, 0], positive[3:5, 1], positive[:2, 2] = 3, 1, 2
+    negative[3 : 3 + ones, 0], negative[:2, 1] = -1, -2
     x = np.stack([np.full(40, 3), np.zeros(40, np.int64), np.arange(40) % 4])
-    check_matmul(engine, chip, x, w)
-    clipped = pj.matmul(x, w, chip, engine=engine)[1]
-    assert (clipped.clipped_high > 0) == (ones == 8)
-    if paired:
-        # -8 is the lowest signed code: eight ones in an N column just fit.
-        assert clipped.clipped_low == 0
+    for w, clips in ((positive, ones > 7), (negative, ones > (8 if paired else 7))):
+        check_matmul(engine, chip, x, w)
+        _, stats = pj.matmul(x, w, chip, engine=engine)
+        low = paired and w is negative
+        assert (stats.clipped_low > 0) == (clips and low)
+        assert (stats.clipped_high > 0) == (clips and not low)
 
 
 WIDE = {
