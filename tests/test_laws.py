@@ -59,23 +59,29 @@ def test_lossless_matmul_is_numpys(name, engine):
     assert stats.clipped_share == 0
 
 
-@pytest.mark.parametrize(
-    ("name", "window"),
-    [
-        ("no converter", {}),
-        ("8 bits hold 128 ones", {"stride": (2, 1), "groups": 2}),
-        ("a step of a third", {"dilation": (1, 2), "padding": "VALID"}),
-        ("signed", {"padding": ((2, 0), (1, 3))}),
-        ("offset binary", {"groups": 4}),
-        ("pairs, offset", {"stride": 3}),
-        ("binary", {"padding": "VALID"}),
-        ("12 bits", {}),
-    ],
-)
-def test_lossless_conv2d_is_jax_int32_convolution(name, window):
-    chip = make_chip(**{"act_bits": 5, "weight_bits": 4, **LOSSLESS[name]})
+IMAGES = {
+    # lossless chip, (h, w, c), (kh, kw, n), window
+    "same": ("no converter", (7, 6, 4), (3, 3, 8), {}),
+    "groups": ("8 bits hold 128 ones", (7, 6, 4), (3, 3, 8), {"stride": (2, 1), "groups": 2}),
+    "dilation": ("a step of a third", (7, 6, 4), (3, 3, 8), {"dilation": (1, 2)}),
+    "uneven": ("signed", (7, 6, 4), (3, 3, 8), {"padding": ((2, 0), (1, 3))}),
+    "depthwise": ("offset binary", (7, 6, 4), (3, 3, 8), {"groups": 4}),
+    "stride": ("pairs, offset", (7, 6, 4), (3, 3, 8), {"stride": 3}),
+    "valid": ("binary", (7, 6, 4), (3, 3, 8), {"padding": "VALID"}),
+    "wide": ("12 bits", (7, 6, 4), (3, 3, 8), {}),
+    "larger": ("no converter", (25, 19, 16), (3, 3, 40), {}),
+    "larger, strided": ("signed", (25, 19, 16), (5, 3, 24), {"stride": 2}),
+    "one tap, padded": ("signed", (1, 1, 33), (1, 1, 2), {"padding": ((0, 0), (0, 1))}),
+    "one line": ("8 bits hold 128 ones", (1, 40, 33), (1, 3, 5), {}),
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_lossless_conv2d_is_jax_int32_convolution(name):
+    fields, image, (kh, kw, n), window = IMAGES[name]
+    chip = make_chip(**{"act_bits": 5, "weight_bits": 4, **LOSSLESS[fields]})
     groups = window.get("groups", 1)
-    x, w = random_codes(chip, (2, 7, 6, 4), (3, 3, 4 // groups, 8), seed=2)
+    x, w = random_codes(chip, (2, *image), (kh, kw, image[2] // groups, n), seed=2)
     y, stats = pj.conv2d(x, w, chip, **window)
 
     def pair(value):

@@ -123,6 +123,9 @@ def chips(draw, k: int, most: int = 24) -> Chip:
     rows = draw(st.sampled_from(sorted({*LENGTHS, max(1, k - 1), k, k + 1, 256, 1000})))
     per_row = largest_partial_sum(oracle.OracleChip(**fields), 1)
     rows = min(rows, _LARGEST_PARTIAL_SUM // per_row)
+    # One AND of packed words for each bit of input and weight: many take long to compile.
+    while fields["act_bits"] * fields["weight_bits"] * -(-min(rows, k) // 32) > 8 * most:
+        rows = min(rows, k) // 2
     overflow = draw(st.sampled_from(("wrap", "saturate", "error")))
     widths = st.integers(8, 32) if overflow != "error" else st.sampled_from((32, 32, 24, 16))
     fields |= {
