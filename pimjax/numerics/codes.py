@@ -68,8 +68,7 @@ def require_codes(name: str, array: Any, low: int, high: int, step: int = 1) -> 
     values = np.asarray(array)
     wrong = (values < low) | (values > high)
     if step != 1:
-        inside = np.where(wrong, low, values).astype(np.int64)
-        wrong |= (inside - low) % step != 0
+        wrong |= (values.astype(np.int64) - low) % step != 0
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         allowed = f"{low}..{high}" if step == 1 else f"{list(range(low, high + 1, step))}"
