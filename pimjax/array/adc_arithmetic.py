@@ -6,6 +6,7 @@ partial sum of the table's range, proved or tried out beforehand.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import gcd
 
 import jax
@@ -68,6 +69,7 @@ def _as_integers(adc: Adc) -> tuple[int, int, int]:
     return a // common, b // common, d // common
 
 
+@lru_cache(maxsize=256)
 def _multiply_shift(adc: Adc, first: int, last: int) -> tuple[int, int, int] | None:
     """(m, c, p) with (m S + c) >> p = unclamped code for every S in first .. last.
 
