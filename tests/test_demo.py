@@ -43,7 +43,7 @@ def integer_layers(codes, program):
     for name in ARRAY_LAYERS:
         params = {key: np.asarray(value) for key, value in program.image[name].items()}
         w = params["weights"].astype(np.int64)
-        output = next(layer.op.output for layer in program.plan.layers if layer.name == name)
+        output = next(layer.op.output for layer in program.plan.graph.layers if layer.name == name)
         if w.ndim == 4:
             padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
             windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from pimjax.network import run
+from pimjax.network.graph import Graph, Input, Layer
 from pimjax.network.ops import Add, Conv, Dense, Flatten, MaxPool, Output
-from pimjax.network.program import Layer, Plan, Program, TensorSpec
+from pimjax.network.program import Plan, Program
+from pimjax.network.tensor import TensorSpec
 from tests import oracle
 from tests.support import EVERY_ENGINE, make_chip, totals
 
@@ -50,8 +52,8 @@ def program(engine: str = "auto") -> Program:
         for name, kernel in KERNELS.items()
     }
     image["sum"] = {"a_shift": jnp.int32(1), "b_shift": jnp.int32(0)}
-    output = TensorSpec(1.0, -10, -128, 127)
-    return Program(Plan(CHIP.bitline(), layers, INPUT, output, engine), image)
+    graph = Graph((Input("input", (7, 6, 2), INPUT),), layers, ("third",))
+    return Program(Plan(CHIP.bitline(), graph, engine), image, CHIP)
 
 
 def after(name, y, limits, zero_point=0, shortcut=None):
@@ -154,7 +156,8 @@ def test_other_images_and_weights_do_not_trace_again():
     list(run.batches(program(), IMAGES, batch_size=2))
     assert run._outputs._cache_size() == 1
     list(run.batches(program(), IMAGES[::-1] * np.float32(0.5), batch_size=2))
-    faulty = Program(program().plan, {**program().image, "third": {**program().image["third"]}})
+    changed_image = {**program().image, "third": {**program().image["third"]}}
+    faulty = Program(program().plan, changed_image, CHIP)
     faulty.image["third"]["weights"] = -1 - faulty.image["third"]["weights"]
     before = [b.codes for b in run.batches(program(), IMAGES, batch_size=2)]
     changed = [b.codes for b in run.batches(faulty, IMAGES, batch_size=2)]
@@ -166,7 +169,7 @@ def test_a_trace_shows_every_layer():
     results = run.trace(program(), IMAGES)
     right, counted = expected()
     assert set(results) == set(program().layers)
-    assert (np.asarray(results["third"].codes) == right).all()
+    assert (np.asarray(results["third"].output) == right).all()
     y, _ = oracle.conv2d(
         np.pad(input_codes(IMAGES), ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=3),
         KERNELS["first"],

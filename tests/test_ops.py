@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pimjax.array.engines import select
 from pimjax.network.ops import (
     OPS,
     Add,
@@ -26,7 +25,7 @@ from tests.support import examples, make_chip, totals
 
 CHIP = make_chip(act_bits=4, weight_bits=4, active_wordlines=9, adc_bits=3)
 KNOWN = oracle.from_chip(CHIP)
-CONTEXT = Context(CHIP.bitline(), select("auto", CHIP.bitline()))
+CONTEXT = Context(CHIP.bitline())
 
 windows = st.tuples(st.integers(1, 3), st.integers(1, 3))
 paddings = st.sampled_from(("SAME", "VALID", ((1, 0), (0, 1))))
@@ -52,7 +51,7 @@ def test_max_pool(seed, window, stride, padding):
     if not pool_shapes(window, padding):
         padding = "VALID"
     got = MaxPool(window, stride, padding).apply((as_int32(x),), {}, CONTEXT)
-    assert (np.asarray(got.codes) == oracle.max_pool(x, window, stride, padding)).all()
+    assert (np.asarray(got.output) == oracle.max_pool(x, window, stride, padding)).all()
     assert got.accumulator is None
     assert got.stats is None
 
@@ -60,7 +59,7 @@ def test_max_pool(seed, window, stride, padding):
 def test_padding_never_wins_even_over_the_lowest_code():
     x = np.full((1, 1, 1, 1), -(2**31))
     got = MaxPool((2, 2), (1, 1), ((1, 0), (0, 1))).apply((as_int32(x),), {}, CONTEXT)
-    assert np.asarray(got.codes).tolist() == [[[[-(2**31)]]]]
+    assert np.asarray(got.output).tolist() == [[[[-(2**31)]]]]
 
 
 @examples(15)
@@ -90,7 +89,7 @@ def test_average_pool(seed, window, stride, padding, in_zero, zero_point, places
         zero_point_in=in_zero,
         zero_point=zero_point,
     )
-    assert (np.asarray(got.codes) == right).all()
+    assert (np.asarray(got.output) == right).all()
 
 
 def test_padding_of_an_average_is_real_zero():
@@ -98,7 +97,7 @@ def test_padding_of_an_average_is_real_zero():
     x = as_int32([[[[5], [7]]]])
     op = AveragePool((1, 2), (1, 1), Output("shift", 10, -128, 127), ((0, 0), (1, 1)), in_zero=3)
     got = op.apply((x,), {"shift": jnp.int32(0)}, CONTEXT)
-    assert np.asarray(got.codes).ravel().tolist() == [12, 16, 14]
+    assert np.asarray(got.output).ravel().tolist() == [12, 16, 14]
 
 
 int32s = st.lists(
@@ -121,7 +120,7 @@ def test_add(a, b, in_zeros, zero_point, scale, places):
     op = Add(("float32", "shift"), in_zeros, zero_point, -128, 127)
     params = {"a_scale": jnp.float32(scale), "b_shift": jnp.int32(places)}
     inputs = tuple(as_int32(v).reshape(1, 2, 2, 3) for v in (a, b))
-    got = np.asarray(op.apply(inputs, params, CONTEXT).codes)
+    got = np.asarray(op.apply(inputs, params, CONTEXT).output)
 
     def in_float32(value):
         return max(-(2**30), min(2**30, oracle.float32(value, scale)))
@@ -140,7 +139,7 @@ def test_two_large_branches_do_not_wrap(sign, code):
     op = Add(("float32", "float32"), (0, 0), 0, -128, 127)
     branch = as_int32([[[[sign * 255]]]])
     params = {"a_scale": jnp.float32(2.0**23), "b_scale": jnp.float32(2.0**23)}
-    assert np.asarray(op.apply((branch, branch), params, CONTEXT).codes).ravel().tolist() == [code]
+    assert np.asarray(op.apply((branch, branch), params, CONTEXT).output).ravel().tolist() == [code]
 
 
 def test_add_with_numbers_per_channel():
@@ -152,12 +151,12 @@ def test_add_with_numbers_per_channel():
     }
     a, b = as_int32([[[[10, 10]]]]), as_int32([[[[4, 4]]]])
     got = op.apply((a, b), params, CONTEXT)
-    assert np.asarray(got.codes).ravel().tolist() == [10 + 4 + 1, 5 + 2 + 1]
+    assert np.asarray(got.output).ravel().tolist() == [10 + 4 + 1, 5 + 2 + 1]
 
 
 def test_flatten_goes_row_by_row():
     x = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
-    got = np.asarray(Flatten().apply((as_int32(x),), {}, CONTEXT).codes)
+    got = np.asarray(Flatten().apply((as_int32(x),), {}, CONTEXT).output)
     assert got.tolist() == [x[i].ravel().tolist() for i in range(2)]
 
 
@@ -211,7 +210,7 @@ def test_conv(pad_code, with_shortcut):
     shortcut = shortcut * 4 if with_shortcut else None
     right = requantised(y, bias, numbers, 3, (0, 15), shortcut)
     assert len(set(right.ravel())) > 8
-    assert (np.asarray(got.codes) == right).all()
+    assert (np.asarray(got.output) == right).all()
 
 
 def test_dense():
@@ -229,7 +228,7 @@ def test_dense():
     assert (np.asarray(got.accumulator) == y).all()
     assert totals(got.stats) == totals(stats)
     right = requantised(y, bias, NUMBERS, -7, (-128, 127))
-    assert (np.asarray(got.codes) == right).all()
+    assert (np.asarray(got.output) == right).all()
     assert len(set(right.ravel())) > 5
 
 
@@ -252,9 +251,9 @@ def test_a_bias_beyond_the_word_saturates(bias, code):
         "shift": jnp.int32(20),
     }
     x = as_int32(np.full((1, 300), 4095))
-    got = op.apply((x,), params, Context(spec, select("auto", spec)))
+    got = op.apply((x,), params, Context(spec))
     assert np.asarray(got.accumulator).tolist() == [[2**31 - 1]]
-    assert np.asarray(got.codes).tolist() == [[code]]
+    assert np.asarray(got.output).tolist() == [[code]]
 
 
 def test_operations_are_static():

@@ -73,3 +73,23 @@ def digital_term(spec: Bitline, row_groups: int, input_sums: jax.Array) -> Wide:
     up = jnp.asarray(rounds_up)[residue]
     up = up + (jnp.asarray(ties)[residue] & odd)
     return wide.add(whole, wide.from_int32(up))
+
+
+def input_term(input_sums: jax.Array, weight_shifts: jax.Array, step: Fraction) -> jax.Array:
+    """round_half_even(sum_k x * shift / step), int32: what weights moved by `shift` lack.
+
+    The product times the denominator of `step` must fit 32 bits (`input_term_bound`).
+    """
+    product = input_sums * weight_shifts * step.denominator
+    if step.numerator == 1:
+        return product
+    whole = product // step.numerator
+    rest = 2 * (product - whole * step.numerator)
+    half_up = (rest > step.numerator) | ((rest == step.numerator) & (whole & 1 == 1))
+    return whole + half_up.astype(jnp.int32)
+
+
+def input_term_bound(k: int, spec: Bitline, largest_shift: int) -> int:
+    """The largest magnitude on the way to `input_term` for any codes."""
+    largest = max(map(abs, spec.act_range))
+    return 2 * k * largest * largest_shift * spec.adc.effective_step.denominator

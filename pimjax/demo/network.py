@@ -10,8 +10,10 @@ import numpy as np
 from pimjax.chip.schema import Chip
 from pimjax.demo.float_reference import layer_outputs
 from pimjax.frontend.quantize import quantize_layer
+from pimjax.network.graph import Graph, Image, Input, Layer
 from pimjax.network.ops import Conv, Dense, Flatten, MaxPool, Op
-from pimjax.network.program import Image, Layer, Plan, Program, TensorSpec
+from pimjax.network.program import Plan, Program
+from pimjax.network.tensor import TensorSpec
 
 ARRAY_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6", "dense1", "dense2")
 LOGIT_BITS = 16
@@ -35,9 +37,9 @@ def quantize_digits(
     image: Image = {}
     scale, tensor = input_spec.scale, "input"
 
-    def append(name: str, op: Op) -> None:
+    def append(name: str, op: Op, spec: TensorSpec | None = None) -> None:
         nonlocal tensor
-        layers.append(Layer(name, op, (tensor,)))
+        layers.append(Layer(name, op, (tensor,), spec))
         tensor = name
 
     for name in ARRAY_LAYERS:
@@ -58,9 +60,10 @@ def quantize_digits(
         if name == "dense1":
             append("flatten", Flatten())
         is_conv = name.startswith("conv")
-        append(name, Conv(quantized.output) if is_conv else Dense(quantized.output))
+        out_spec = TensorSpec(out_scale, 0, *out_range)
+        append(name, Conv(quantized.output) if is_conv else Dense(quantized.output), out_spec)
         if name in ("conv2", "conv4", "conv6"):
             append(f"pool{int(name[-1]) // 2}", MaxPool((2, 2), (2, 2)))
         scale = out_scale
-    output = TensorSpec(scale, 0, -largest_logit - 1, largest_logit)
-    return Program(Plan(spec, tuple(layers), input_spec, output), image)
+    graph = Graph((Input("input", (28, 28, 1), input_spec),), tuple(layers), (tensor,))
+    return Program(Plan(spec, graph), image, chip)

@@ -107,7 +107,7 @@ def program_for(setting: Setting, program: Program) -> Program:
         bits = setting.chip.precision.weight_bits
         flipped = flip_stored_bits(stored, bits, setting.bit_error_rate, SEED)
         image = {name: {**params, "weights": flipped[name]} for name, params in image.items()}
-    return Program(plan, image)
+    return Program(plan, image, setting.chip)
 
 
 def compile_all(baseline: Baseline, done: Callable[[int], None]) -> None:

@@ -13,8 +13,8 @@ from fractions import Fraction
 import jax.numpy as jnp
 import numpy as np
 
+from pimjax.network.graph import Params
 from pimjax.network.ops import Output
-from pimjax.network.program import Params
 from pimjax.network.requantize import multiplier_and_exponent
 
 

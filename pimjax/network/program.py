@@ -9,59 +9,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
-
 from pimjax.array.spec import Bitline
-from pimjax.network.ops import Op
-
-Params = dict[str, jax.Array]
-Image = dict[str, Params]
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """What the codes of a tensor stand for: real value = scale (code - zero_point)."""
-
-    scale: float
-    zero_point: int
-    low: int
-    high: int
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One operation: its name, what it does, and the names of the tensors it reads.
-
-    A tensor has the name of the layer that makes it; the network's input is "input".
-    """
-
-    name: str
-    op: Op
-    inputs: tuple[str, ...]
+from pimjax.chip.schema import Chip
+from pimjax.network.graph import Graph, Image
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The static half of a network on a chip: layers in order of execution.
+    """The static half of a network on a chip.
 
     `engine` names the engine that runs the array's layers, "auto" for the fastest.
     """
 
     spec: Bitline
-    layers: tuple[Layer, ...]
-    input: TensorSpec
-    output: TensorSpec
+    graph: Graph
     engine: str = "auto"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
-    """A plan and the image it runs on."""
+    """A plan, the image it runs on, and the chip it was compiled for."""
 
     plan: Plan
     image: Image
+    chip: Chip
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the layers in order of execution."""
-        return tuple(layer.name for layer in self.plan.layers)
+        return tuple(layer.name for layer in self.plan.graph.layers)

@@ -55,7 +55,13 @@ def float32(value: jax.Array, numbers: Numbers) -> jax.Array:
     return jnp.clip(scaled, -(2.0**30), 2.0**30).astype(jnp.int32)
 
 
+def none(value: jax.Array, numbers: Numbers) -> jax.Array:
+    """v itself: an accumulator that leaves as it is."""
+    return value
+
+
 RULES: dict[str, Callable[[jax.Array, Numbers], jax.Array]] = {
+    "none": none,
     "shift": shift,
     "fixed_point": fixed_point,
     "float32": float32,

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pimjax.array.engines import select
 from pimjax.chip.stats import Stats
+from pimjax.network.graph import Graph, Image
 from pimjax.network.ops.base import Context, Result
-from pimjax.network.program import Image, Plan, Program
+from pimjax.network.program import Plan, Program
 
 
 class Batch(NamedTuple):
@@ -23,28 +23,43 @@ class Batch(NamedTuple):
     stats: dict[str, Stats]
 
 
-def execute(plan: Plan, image: Image, codes: jax.Array) -> dict[str, Result]:
-    """Every layer's result for input codes (b, h, w, c). Traceable."""
-    context = Context(plan.spec, select(plan.engine, plan.spec))
-    tensors = {"input": codes.astype(jnp.int32)}
+def execute(
+    graph: Graph, image: Image, inputs: tuple[jax.Array, ...], context: Context
+) -> dict[str, Result]:
+    """Every layer's result for input tensors with a batch axis. Traceable.
+
+    Codes rest in the smallest integer type between layers and are int32 inside them.
+    """
+    tensors = {item.name: value for item, value in zip(graph.inputs, inputs, strict=True)}
     results: dict[str, Result] = {}
-    for layer in plan.layers:
-        inputs = tuple(tensors[name] for name in layer.inputs)
-        result = layer.op.apply(inputs, image.get(layer.name, {}), context)
-        results[layer.name], tensors[layer.name] = result, result.codes
+    for layer in graph.layers:
+        operands = tuple(_widened(tensors[name]) for name in layer.inputs)
+        result = layer.op.apply(operands, image.get(layer.name, {}), context)
+        if layer.tensor is not None:
+            result = result._replace(output=result.output.astype(layer.tensor.dtype))
+        results[layer.name], tensors[layer.name] = result, result.output
     return results
+
+
+def _widened(value: jax.Array) -> jax.Array:
+    is_code = jnp.issubdtype(value.dtype, jnp.integer)
+    return value.astype(jnp.int32) if is_code else value
 
 
 @partial(jax.jit, static_argnames=("plan",))
 def _outputs(plan: Plan, image: Image, codes: jax.Array) -> tuple[jax.Array, dict[str, Stats]]:
-    results = execute(plan, image, codes)
+    results = _execute_plan(plan, image, codes)
     stats = {name: result.stats for name, result in results.items() if result.stats is not None}
-    return results[plan.layers[-1].name].codes, stats
+    return results[plan.graph.outputs[0]].output, stats
 
 
 @partial(jax.jit, static_argnames=("plan",))
 def _traced(plan: Plan, image: Image, codes: jax.Array) -> dict[str, Result]:
-    return execute(plan, image, codes)
+    return _execute_plan(plan, image, codes)
+
+
+def _execute_plan(plan: Plan, image: Image, codes: jax.Array) -> dict[str, Result]:
+    return execute(plan.graph, image, (codes,), Context(plan.spec, plan.engine))
 
 
 def quantize_input(images: Any, plan: Plan) -> np.ndarray:
@@ -52,12 +67,9 @@ def quantize_input(images: Any, plan: Plan) -> np.ndarray:
 
     Raises ValueError for numbers that are not finite.
     """
-    tensor, values = plan.input, np.asarray(images, np.float32)
-    if not np.isfinite(values).all():
-        index = [int(i) for i in np.argwhere(~np.isfinite(values))[0]]
-        raise ValueError(f"images{index} = {values[tuple(index)]}: finite numbers expected")
-    codes = np.rint(values / np.float32(tensor.scale)) + tensor.zero_point
-    return np.clip(codes, tensor.low, tensor.high).astype(np.int32)
+    tensor = plan.graph.inputs[0].tensor
+    assert tensor is not None
+    return tensor.codes_of(images)
 
 
 def batches(program: Program, images: Any, batch_size: int) -> Iterator[Batch]:

@@ -1,24 +1,82 @@
-"""The operations, one file each. To add one: a file, and a line here."""
+"""The operations, by where they are done. To add one: a file, and a line here."""
 
-from pimjax.network.ops.add import Add
-from pimjax.network.ops.base import Context, Op, Result
-from pimjax.network.ops.conv import Conv, Output
-from pimjax.network.ops.dense import Dense
-from pimjax.network.ops.flatten import Flatten
-from pimjax.network.ops.pool import AveragePool, MaxPool
+from pimjax.network.ops.array.conv import Conv
+from pimjax.network.ops.array.dense import Dense
+from pimjax.network.ops.base import Context, Op, Place, Result
+from pimjax.network.ops.digital.add import Add
+from pimjax.network.ops.digital.pool import AveragePool, MaxPool
+from pimjax.network.ops.digital.rescale import Clamp, Rescale
+from pimjax.network.ops.host.convert import Dequantize, Quantize
+from pimjax.network.ops.host.elementwise import Binary, Unary
+from pimjax.network.ops.host.linear import Affine, FloatConv, FloatDense
+from pimjax.network.ops.host.reduce import (
+    FloatAveragePool,
+    Interpolate,
+    LocalResponse,
+    Reduce,
+    Softmax,
+)
+from pimjax.network.ops.move.shape import (
+    Concat,
+    Flatten,
+    Identity,
+    Pad,
+    Reshape,
+    Slice,
+    Spread,
+    Take,
+    Transpose,
+)
+from pimjax.network.ops.output import Output
 
-OPS: tuple[type[Op], ...] = (Conv, Dense, MaxPool, AveragePool, Add, Flatten)
+ARRAY: tuple[type[Op], ...] = (Conv, Dense)
+DIGITAL: tuple[type[Op], ...] = (Add, AveragePool, MaxPool, Rescale, Clamp)
+MOVES: tuple[type[Op], ...] = (
+    *(Reshape, Flatten, Transpose, Slice, Pad, Concat, Take, Spread, Identity),
+)
+HOST: tuple[type[Op], ...] = (
+    *(Quantize, Dequantize, FloatConv, FloatDense, Affine, Unary, Binary),
+    *(FloatAveragePool, Reduce, Softmax, LocalResponse, Interpolate),
+)
+OPS: tuple[type[Op], ...] = (*ARRAY, *DIGITAL, *MOVES, *HOST)
 
 __all__ = [
+    "ARRAY",
+    "DIGITAL",
+    "HOST",
+    "MOVES",
     "OPS",
     "Add",
+    "Affine",
     "AveragePool",
+    "Binary",
+    "Clamp",
+    "Concat",
     "Context",
     "Conv",
     "Dense",
+    "Dequantize",
     "Flatten",
+    "FloatAveragePool",
+    "FloatConv",
+    "FloatDense",
+    "Identity",
+    "Interpolate",
+    "LocalResponse",
     "MaxPool",
     "Op",
     "Output",
+    "Pad",
+    "Place",
+    "Quantize",
+    "Reduce",
+    "Rescale",
+    "Reshape",
     "Result",
+    "Slice",
+    "Softmax",
+    "Spread",
+    "Take",
+    "Transpose",
+    "Unary",
 ]

@@ -2,35 +2,57 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from dataclasses import replace
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import jax
 
-from pimjax.array.engines import Engine
-from pimjax.array.spec import Bitline
+from pimjax.array.engines import Engine, select
+from pimjax.array.spec import Adc, Bitline
 from pimjax.chip.stats import Stats
+
+Place = Literal["array", "digital", "host"]
 
 
 class Context(NamedTuple):
-    """The readout and the engine that array operations run on."""
+    """The readout and the engine that array operations run on; None where there is no array."""
 
-    spec: Bitline
-    engine: Engine
+    spec: Bitline | None = None
+    engine: str = "auto"
+
+    def readout(self, adc: Adc | None) -> tuple[Bitline, Engine]:
+        """The readout with a layer's own converter settings, and the engine for it."""
+        if self.spec is None:
+            raise ValueError("an array operation needs a chip: compile the model for one")
+        spec = self.spec if adc is None else replace(self.spec, adc=adc)
+        return spec, select(self.engine, spec)
 
 
 class Result(NamedTuple):
-    """Output codes (int32); for an array operation also its accumulators and statistics."""
+    """What an operation puts out: int32 codes, or float32 real numbers.
 
-    codes: jax.Array
+    For an array operation also its accumulators (before bias and requantisation) and statistics.
+    """
+
+    output: jax.Array
     accumulator: jax.Array | None = None
     stats: Stats | None = None
 
 
 class Op(Protocol):
-    """A frozen dataclass with the static settings of one operation."""
+    """A frozen dataclass with the static settings of one operation.
+
+    `place` says where it is done: "array" (through the bitlines), "digital" (integers beside the
+    array, or codes that only move), "host" (real numbers outside the chip).
+    """
+
+    place: ClassVar[Place]
 
     def apply(
         self, inputs: tuple[jax.Array, ...], params: dict[str, jax.Array], context: Context
     ) -> Result:
-        """The operation on int32 codes; `params` are the layer's arrays in the image."""
+        """The operation on int32 codes or float32 numbers, batch first, channels last.
+
+        `params` are the layer's arrays in the image.
+        """
         ...

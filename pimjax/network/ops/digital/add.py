@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from pimjax.network.ops.base import Context, Result
+from pimjax.network.ops.base import Context, Place, Result
 from pimjax.network.requantize import requantize
 from pimjax.numerics import saturating
 
@@ -18,6 +19,8 @@ class Add:
 
     Image: the numbers of the two requantisers with the prefixes "a_" and "b_".
     """
+
+    place: ClassVar[Place] = "digital"
 
     rules: tuple[str, str]
     in_zeros: tuple[int, int]

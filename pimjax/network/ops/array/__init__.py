@@ -1,0 +1,1 @@
+"""Through the bitlines: convolution and matrix product."""

@@ -1,0 +1,1 @@
+"""Integers beside the array: pooling, addition, clamps, changes of scale."""

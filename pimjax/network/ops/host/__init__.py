@@ -1,0 +1,1 @@
+"""Real numbers outside the chip: a float network as imported, and what no chip does itself."""
