@@ -10,6 +10,7 @@ import pimjax
 # A layer may import itself and those before it; memory and array stand side by side. "pimjax" is
 # the public surface, pimjax/__init__.py.
 LAYERS = [
+    "extras",
     "numerics",
     "memory",
     "array",
