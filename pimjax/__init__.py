@@ -5,6 +5,11 @@ from pimjax.chip.explain import ChipError
 from pimjax.chip.load import chip_names, load_chip
 from pimjax.chip.schema import Chip
 from pimjax.chip.stats import Stats
+from pimjax.frontend.compile import compile
+from pimjax.frontend.load import load_model
+from pimjax.frontend.model import Model, ModelError
+from pimjax.network.program import Program, weights
+from pimjax.network.run import run
 
 __version__ = "0.1.0"
 
@@ -15,11 +20,18 @@ __all__ = [
     "SEMANTICS",
     "Chip",
     "ChipError",
+    "Model",
+    "ModelError",
+    "Program",
     "Stats",
     "__version__",
     "chip_names",
+    "compile",
     "conv2d",
     "engines",
     "load_chip",
+    "load_model",
     "matmul",
+    "run",
+    "weights",
 ]

@@ -152,9 +152,9 @@ def test_a_batch_is_counted_on_its_own():
 
 
 def test_other_images_and_weights_do_not_trace_again():
-    run._outputs.clear_cache()
+    run._run.clear_cache()
     list(run.batches(program(), IMAGES, batch_size=2))
-    assert run._outputs._cache_size() == 1
+    assert run._run._cache_size() == 1
     list(run.batches(program(), IMAGES[::-1] * np.float32(0.5), batch_size=2))
     changed_image = {**program().image, "third": {**program().image["third"]}}
     faulty = Program(program().plan, changed_image, CHIP)
@@ -162,14 +162,14 @@ def test_other_images_and_weights_do_not_trace_again():
     before = [b.codes for b in run.batches(program(), IMAGES, batch_size=2)]
     changed = [b.codes for b in run.batches(faulty, IMAGES, batch_size=2)]
     assert any((a != b).any() for a, b in zip(before, changed, strict=True))
-    assert run._outputs._cache_size() == 1
+    assert run._run._cache_size() == 1
 
 
 def test_a_trace_shows_every_layer():
     results = run.trace(program(), IMAGES)
     right, counted = expected()
     assert set(results) == set(program().layers)
-    assert (np.asarray(results["third"].output) == right).all()
+    assert (np.asarray(results["third"].codes) == right).all()
     y, _ = oracle.conv2d(
         np.pad(input_codes(IMAGES), ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=3),
         KERNELS["first"],

@@ -86,11 +86,16 @@ def conv2d(
 def _readout(chip: Chip, engine: str) -> tuple[Bitline, Engine]:
     if not isinstance(chip, Chip):
         raise TypeError(f"chip: {type(chip).__name__} given; pass what pj.load_chip returns")
+    require_supported(chip)
+    spec = chip.bitline()
+    return spec, engine_table.select(engine, spec)
+
+
+def require_supported(chip: Chip) -> None:
+    """Refuses a chip that no engine emulates. Raises ValueError with the reason."""
     reason = _unsupported(chip)
     if reason is not None:
         raise ValueError(f"no engine can run this chip: {reason}")
-    spec = chip.bitline()
-    return spec, engine_table.select(engine, spec)
 
 
 def _codes(x: Any, w: Any, spec: Bitline) -> tuple[jax.Array, jax.Array]:

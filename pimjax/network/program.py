@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from pimjax.array.spec import Bitline
 from pimjax.chip.schema import Chip
 from pimjax.network.graph import Graph, Image
@@ -38,3 +40,16 @@ class Program:
     def layers(self) -> tuple[str, ...]:
         """Names of the layers in order of execution."""
         return tuple(layer.name for layer in self.plan.graph.layers)
+
+
+def weights(program: Program) -> dict[str, np.ndarray]:
+    """Integer weight codes by layer as the array reads them now, int32.
+
+    (kh, kw, c/groups, n) for convolutions, (k, n) for matrix products. Signed weights are two's
+    complement integers, so that code XOR code shows flipped bits.
+    """
+    return {
+        layer.name: np.asarray(program.image[layer.name]["weights"]).astype(np.int32)
+        for layer in program.plan.graph.layers
+        if layer.op.place == "array"
+    }

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AxisType, PartitionSpec
 
 from pimjax.chip.stats import Stats
-from pimjax.network.graph import Graph, Image
+from pimjax.network.graph import Graph, Image, Input
+from pimjax.network.ops import Dequantize
 from pimjax.network.ops.base import Context, Result
 from pimjax.network.program import Plan, Program
+from pimjax.network.tensor import TensorSpec, require_finite
+
+
+class Traced(NamedTuple):
+    """What a layer left: accumulators before the bias, output codes, statistics.
+
+    Accumulators and statistics are None but for layers on the array. The codes are real numbers
+    (float32) where the host computes in those.
+    """
+
+    accumulator: np.ndarray | None
+    codes: np.ndarray
+    stats: Stats | None
 
 
 class Batch(NamedTuple):
@@ -46,49 +61,215 @@ def _widened(value: jax.Array) -> jax.Array:
     return value.astype(jnp.int32) if is_code else value
 
 
-@partial(jax.jit, static_argnames=("plan",))
-def _outputs(plan: Plan, image: Image, codes: jax.Array) -> tuple[jax.Array, dict[str, Stats]]:
-    results = _execute_plan(plan, image, codes)
-    stats = {name: result.stats for name, result in results.items() if result.stats is not None}
-    return results[plan.graph.outputs[0]].output, stats
+def tensor_shapes(plan: Plan, image: Image, batch: int = 1) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor, inputs included, with the batch axis."""
+    entering = {item.name: (batch, *item.shape) for item in plan.graph.inputs}
+    codes = tuple(
+        jax.ShapeDtypeStruct(entering[item.name], _dtype(item.tensor)) for item in plan.graph.inputs
+    )
+    context = Context(plan.spec, plan.engine)
+    results = jax.eval_shape(lambda a, x: execute(plan.graph, a, x, context), image, codes)
+    return entering | {name: result.output.shape for name, result in results.items()}
 
 
-@partial(jax.jit, static_argnames=("plan",))
-def _traced(plan: Plan, image: Image, codes: jax.Array) -> dict[str, Result]:
-    return _execute_plan(plan, image, codes)
+def _dtype(tensor: TensorSpec | None) -> Any:
+    return jnp.float32 if tensor is None else tensor.dtype
 
 
-def _execute_plan(plan: Plan, image: Image, codes: jax.Array) -> dict[str, Result]:
-    return execute(plan.graph, image, (codes,), Context(plan.spec, plan.engine))
+@partial(jax.jit, static_argnames=("plan", "devices", "full"))
+def _run(plan: Plan, image: Image, codes: jax.Array, devices: int, full: bool) -> dict[str, Result]:
+    """Results by layer: of the output and the statistics alone, or with `full` of everything.
+
+    With several devices each one runs the whole network on its share of the images.
+    """
+
+    def network(image: Image, codes: jax.Array) -> dict[str, Result]:
+        results = execute(plan.graph, image, (codes,), Context(plan.spec, plan.engine))
+        if full:
+            return results
+        kept = code_output(plan.graph)[0]
+        empty = jnp.zeros((codes.shape[0], 0), jnp.int8)
+        return {
+            name: Result(result.output if name == kept else empty, None, result.stats)
+            for name, result in results.items()
+            if name == kept or result.stats is not None
+        }
+
+    if devices == 1:
+        return network(image, codes)
+    mesh = jax.make_mesh((devices,), ("batch",), (AxisType.Auto,), devices=jax.devices()[:devices])
+    share = PartitionSpec("batch")
+    in_specs = (PartitionSpec(), share)
+    sharded = jax.shard_map(network, mesh=mesh, in_specs=in_specs, out_specs=share, check_vma=False)
+    return sharded(image, codes)
+
+
+def code_output(graph: Graph) -> tuple[str, TensorSpec | None]:
+    """The tensor that holds the output as codes, and what they stand for.
+
+    Where the network ends with a conversion to real numbers this is what enters the conversion.
+    """
+    name = graph.outputs[0]
+    last = next((layer for layer in graph.layers if layer.name == name), None)
+    if last is not None and last.tensor is None and isinstance(last.op, Dequantize):
+        name = last.inputs[0]
+    return name, graph.tensor(name)
+
+
+def require_images(images: Any, entry: Input) -> np.ndarray:
+    """`images` as an array (b, ...) of numbers of the shape that the network takes.
+
+    Raises TypeError for what is no array of numbers, ValueError for another shape.
+    """
+    values = np.asarray(images)
+    if values.dtype == bool or not np.issubdtype(values.dtype, np.number):
+        raise TypeError(f"images: dtype {values.dtype} given; real numbers expected")
+    if np.issubdtype(values.dtype, np.complexfloating):
+        raise TypeError(f"images: dtype {values.dtype} given; real numbers expected")
+    if values.shape[1:] != entry.shape or values.ndim != len(entry.shape) + 1:
+        expected = ", ".join(["b", *map(str, entry.shape)])
+        hint = ""
+        if values.ndim == 4 and (*values.shape[2:], values.shape[1]) == entry.shape:
+            hint = "; channels come last here: images.transpose(0, 2, 3, 1)"
+        elif values.shape == entry.shape:
+            hint = "; for one image, give images[None]"
+        raise ValueError(f"images: shape {values.shape} given; ({expected}) expected{hint}")
+    if len(values) == 0:
+        raise ValueError("images: none given; at least one expected")
+    return values
 
 
 def quantize_input(images: Any, plan: Plan) -> np.ndarray:
-    """Input codes of real images: round half even(x / scale) + zero point, held to the range.
+    """What enters the network for real images: codes, or float32 for a network that takes those.
 
     Raises ValueError for numbers that are not finite.
     """
     tensor = plan.graph.inputs[0].tensor
-    assert tensor is not None
-    return tensor.codes_of(images)
+    return require_finite(images) if tensor is None else tensor.codes_of(images)
+
+
+def _results(
+    program: Program, images: np.ndarray, batch_size: int, full: bool
+) -> Iterator[tuple[int, dict[str, Result]]]:
+    """(number of real images, results) batch by batch; a short batch is filled up with zeros.
+
+    A single batch is only as large as the images need.
+    """
+    devices = min(len(jax.devices()), batch_size, len(images))
+    size = min(batch_size, len(images))
+    size = -(-size // devices) * devices
+    for start in range(0, len(images), size):
+        part = quantize_input(images[start : start + size], program.plan)
+        real = len(part)
+        if real < size:
+            fill = np.zeros((size - real, *part.shape[1:]), part.dtype)
+            part = np.concatenate([part, fill])
+        yield real, _run(program.plan, program.image, jnp.asarray(part), devices, full)
 
 
 def batches(program: Program, images: Any, batch_size: int) -> Iterator[Batch]:
-    """Results of real images (b, h, w, c), batch by batch; a short last batch is padded.
+    """Results of real images (b, h, w, c), batch by batch.
 
-    The padding images leave no trace in codes or statistics.
+    Neither the size of a batch nor the number of devices that share it leaves a trace in codes or
+    statistics. Raises ValueError for images of another shape, or not finite.
     """
-    codes = quantize_input(images, program.plan)
-    for start in range(0, len(codes), batch_size):
-        part = codes[start : start + batch_size]
-        real = len(part)
-        if real < batch_size and start > 0:
-            part = np.concatenate([part, np.zeros_like(part[:1]).repeat(batch_size - real, 0)])
-        outputs, stats = _outputs(program.plan, program.image, jnp.asarray(part))
-        kept = {name: stat.first(real) for name, stat in stats.items()}
-        yield Batch(np.asarray(outputs)[:real], kept)
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size: {batch_size!r} given; an int >= 1 expected")
+    values = require_images(images, _only_input(program.plan.graph))
+    name = code_output(program.plan.graph)[0]
+    for real, results in _results(program, values, batch_size, full=False):
+        stats = {
+            layer: result.stats.first(real)
+            for layer, result in results.items()
+            if result.stats is not None
+        }
+        yield Batch(np.asarray(results[name].output)[:real], stats)
 
 
-def trace(program: Program, images: Any) -> dict[str, Result]:
-    """Accumulators, output codes and statistics of every layer for one batch of real images."""
-    codes = quantize_input(images, program.plan)
-    return _traced(program.plan, program.image, jnp.asarray(codes))
+def trace(program: Program, images: Any, batch_size: int = 64) -> dict[str, Traced]:
+    """Accumulators, output codes and statistics of every layer for real images (b, h, w, c)."""
+    values = require_images(images, _only_input(program.plan.graph))
+    parts: dict[str, list[Traced]] = {name: [] for name in program.layers}
+    for real, results in _results(program, values, batch_size, full=True):
+        for name, result in results.items():
+            accumulator = result.accumulator
+            parts[name].append(
+                Traced(
+                    None if accumulator is None else np.asarray(accumulator)[:real],
+                    np.asarray(result.output)[:real],
+                    None if result.stats is None else result.stats.first(real),
+                )
+            )
+    return {name: _joined(traced) for name, traced in parts.items()}
+
+
+def _joined(parts: list[Traced]) -> Traced:
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    stats = first.stats
+    for part in parts[1:]:
+        stats = None if stats is None or part.stats is None else stats + part.stats
+    accumulators = [part.accumulator for part in parts if part.accumulator is not None]
+    return Traced(
+        np.concatenate(accumulators) if accumulators else None,
+        np.concatenate([part.codes for part in parts]),
+        stats,
+    )
+
+
+def _only_input(graph: Graph) -> Input:
+    if len(graph.inputs) != 1:
+        names = [item.name for item in graph.inputs]
+        raise ValueError(f"the network has {len(names)} inputs, {names}; one is supported")
+    return graph.inputs[0]
+
+
+@overload
+def run(
+    program: Program,
+    images: Any,
+    batch_size: int = ...,
+    codes: bool = ...,
+    trace: Literal[False] = ...,
+) -> np.ndarray: ...
+@overload
+def run(
+    program: Program,
+    images: Any,
+    batch_size: int = ...,
+    codes: bool = ...,
+    *,
+    trace: Literal[True],
+) -> tuple[np.ndarray, dict[str, Traced]]: ...
+def run(
+    program: Program,
+    images: Any,
+    batch_size: int = 64,
+    codes: bool = False,
+    trace: bool = False,
+) -> np.ndarray | tuple[np.ndarray, dict[str, Traced]]:
+    """What the network puts out for real images (b, h, w, c): float32 (b, ...), in its own scale.
+
+    With `codes` the integers that the chip leaves in its output buffer, in the network's own type
+    and zero point. With `trace` also {layer: (accumulator, output codes, stats)} of every layer.
+    `batch_size` images at a time, shared between all devices: memory does not grow with their
+    number, and no result depends on either.
+
+    Raises TypeError or ValueError for images of another shape or kind.
+    """
+    name, tensor = code_output(program.plan.graph)
+    if trace:
+        layers = _trace(program, images, batch_size)
+        outputs = layers[name].codes
+    else:
+        layers = {}
+        outputs = np.concatenate([batch.codes for batch in batches(program, images, batch_size)])
+    if codes and tensor is None:
+        raise ValueError(f"codes = True: the output {name!r} holds real numbers, not codes")
+    if not codes and tensor is not None:
+        outputs = tensor.values_of(outputs)
+    return (outputs, layers) if trace else outputs
+
+
+_trace = trace
