@@ -58,11 +58,11 @@ class Tiles:
 
 
 class _Band(NamedTuple):
-    """`count` row groups of each convolution group, from `first` on, all of `rows` rows."""
+    """`row_groups` of each convolution group, from `first` on, all of `rows` rows."""
 
     rows: int
     first: int
-    count: int
+    row_groups: int
 
 
 class _Shelves(NamedTuple):
@@ -131,7 +131,7 @@ class LayerMapping:
     def _bands(self) -> list[_Band]:
         full, rest = divmod(self.k, self.active_wordlines)
         bands = [_Band(self.active_wordlines, 0, full), _Band(rest, full, 1)]
-        return [band for band in bands if band.rows and band.count]
+        return [band for band in bands if band.rows and band.row_groups]
 
     @cached_property
     def _shelves(self) -> list[_Shelves]:
@@ -139,7 +139,7 @@ class LayerMapping:
         used = np.zeros(0, np.int64)
         stacked = []
         for band in self._bands:
-            weights = self.groups * band.count * self.outputs
+            weights = self.groups * band.row_groups * self.outputs
             count = -(-weights // self._weights_per_shelf)
             missing = max(0, count - int(((self.wordlines - used) // band.rows).sum()))
             opened = -(-missing // (self.wordlines // band.rows))
@@ -155,11 +155,11 @@ class LayerMapping:
 
     def _tiles_of(self, band: _Band, shelves: _Shelves) -> tuple[np.ndarray, ...]:
         """The arrays of `Tiles` for one band: its sequence, cut at row groups and at shelves."""
-        end = self.groups * band.count * self.outputs
+        end = self.groups * band.row_groups * self.outputs
         cuts = np.arange(0, end, self.outputs), np.arange(0, end, self._weights_per_shelf)
         start = np.union1d(*cuts)
         row_group, first_output = np.divmod(start, self.outputs)
-        group, row_group = np.divmod(row_group, band.count)
+        group, row_group = np.divmod(row_group, band.row_groups)
         shelf, place = np.divmod(start, self._weights_per_shelf)
         return (
             group,
