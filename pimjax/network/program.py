@@ -7,13 +7,18 @@ settings of a sweep change only the image, so a plan compiles once.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pimjax.array.spec import Bitline
 from pimjax.chip.schema import Chip
 from pimjax.network.graph import Graph, Image
+
+if TYPE_CHECKING:
+    from pimjax.network.describe import Description
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,17 @@ class Program:
     def layers(self) -> tuple[str, ...]:
         """Names of the layers in order of execution."""
         return tuple(layer.name for layer in self.plan.graph.layers)
+
+    def describe(self, width: int | None = None) -> Description:
+        """The mapping layer by layer, as data; prints it as a table for lines of `width`.
+
+        Without `width` that of the terminal, or 120 where there is none.
+        """
+        from pimjax.network.describe import describe
+
+        description = describe(self)
+        print(description.table(width or shutil.get_terminal_size((120, 24)).columns))
+        return description
 
 
 def weights(program: Program) -> dict[str, np.ndarray]:
