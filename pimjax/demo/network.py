@@ -1,69 +1,52 @@
-"""vgg-digits on a chip: its plan, and the image of its 8-bit weights."""
+"""vgg-digits as a model: its graph over the exported weights, and its 8-bit form on a chip."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import jax
 import numpy as np
 
 from pimjax.chip.schema import Chip
-from pimjax.demo.float_reference import layer_outputs
-from pimjax.frontend.quantize import quantize_layer
-from pimjax.network.graph import Graph, Image, Input, Layer
-from pimjax.network.ops import Conv, Dense, Flatten, MaxPool, Op
-from pimjax.network.program import Plan, Program
-from pimjax.network.tensor import TensorSpec
+from pimjax.frontend.compile import compile
+from pimjax.frontend.model import Model
+from pimjax.network.graph import Graph, Input, Layer
+from pimjax.network.ops import Flatten, FloatConv, FloatDense, MaxPool, Op, Unary
+from pimjax.network.program import Program
 
 ARRAY_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6", "dense1", "dense2")
-LOGIT_BITS = 16
+
+
+def digits_model(weights: Mapping[str, np.ndarray]) -> Model:
+    """The float network on images (28, 28, 1), pixels / 255. A layer's tensor is after its ReLU."""
+    layers: list[Layer] = []
+    params = {}
+    tensor = "input"
+
+    def append(name: str, op: Op) -> None:
+        nonlocal tensor
+        layers.append(Layer(name, op, (tensor,)))
+        tensor = name
+
+    for name in ARRAY_LAYERS:
+        last = name == ARRAY_LAYERS[-1]
+        linear = name if last else f"{name}/linear"
+        params[linear] = {"kernel": weights[f"{name}/kernel"], "bias": weights[f"{name}/bias"]}
+        if name == "dense1":
+            append("flatten", Flatten())
+        append(linear, FloatConv() if name.startswith("conv") else FloatDense())
+        if not last:
+            append(name, Unary("relu"))
+        if name in ("conv2", "conv4", "conv6"):
+            append(f"pool{int(name[-1]) // 2}", MaxPool((2, 2), (2, 2)))
+    graph = Graph((Input("input", (28, 28, 1)),), tuple(layers), (tensor,))
+    return Model(graph, params, "vgg-digits")
 
 
 def quantize_digits(
     weights: Mapping[str, np.ndarray], calibration: np.ndarray, chip: Chip
 ) -> Program:
-    """The float network quantised for the chip's precision, ranges from calibration images.
+    """The network on the chip, ranges from `calibration`, float32 (N, 28, 28, 1), pixels / 255.
 
-    calibration: float32 (N, 28, 28, 1), pixels / 255. Activations end at the largest value seen;
-    pixels are exact. Logits leave in 16 bits, so that rounding settles no decision.
+    Activations end at the largest value seen, so that pixels are exact.
     """
-    spec = chip.bitline()
-    low, high = spec.act_range
-    arrays: dict[str, jax.Array] = {name: jax.numpy.asarray(a) for name, a in weights.items()}
-    seen = layer_outputs(arrays, jax.numpy.asarray(calibration))
-    largest_logit = (1 << (LOGIT_BITS - 1)) - 1
-    input_spec = TensorSpec(1.0 / high, 0, low, high)
-    layers: list[Layer] = []
-    image: Image = {}
-    scale, tensor = input_spec.scale, "input"
-
-    def append(name: str, op: Op, spec: TensorSpec | None = None) -> None:
-        nonlocal tensor
-        layers.append(Layer(name, op, (tensor,), spec))
-        tensor = name
-
-    for name in ARRAY_LAYERS:
-        reach = float(np.abs(np.asarray(seen[name])).max())
-        last = name == ARRAY_LAYERS[-1]
-        out_scale = 1.25 * reach / largest_logit if last else reach / high
-        out_range = (-largest_logit - 1, largest_logit) if last else (low, high)
-        quantized = quantize_layer(
-            weights[f"{name}/kernel"],
-            weights[f"{name}/bias"],
-            scale,
-            out_scale,
-            spec.weight_bits,
-            spec.adc.effective_step,
-            out_range,
-        )
-        image[name] = quantized.params
-        if name == "dense1":
-            append("flatten", Flatten())
-        is_conv = name.startswith("conv")
-        out_spec = TensorSpec(out_scale, 0, *out_range)
-        append(name, Conv(quantized.output) if is_conv else Dense(quantized.output), out_spec)
-        if name in ("conv2", "conv4", "conv6"):
-            append(f"pool{int(name[-1]) // 2}", MaxPool((2, 2), (2, 2)))
-        scale = out_scale
-    graph = Graph((Input("input", (28, 28, 1), input_spec),), tuple(layers), (tensor,))
-    return Program(Plan(spec, graph), image, chip)
+    return compile(digits_model(weights), chip, calibration, ranges="minmax")

@@ -1,19 +1,73 @@
-"""From a model to a program for a chip: quantise where needed, then map."""
+"""From a model to a program for a chip: fold, calibrate, quantise, map."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
 
 from pimjax.chip.arithmetic import require_supported
 from pimjax.chip.schema import Chip
 from pimjax.frontend.bind import bind
+from pimjax.frontend.fold import fold
 from pimjax.frontend.model import Model, ModelError
+from pimjax.frontend.quantize import quantize
+from pimjax.frontend.ranges import METHODS, choose_range, observe
+from pimjax.network.ops import Context
 from pimjax.network.program import Program
+from pimjax.network.run import execute
 
 
-def compile(model: Model, chip: Chip, calibration: Any = None, *, engine: str = "auto") -> Program:
-    """The program that runs `model` on `chip`."""
+def compile(
+    model: Model,
+    chip: Chip,
+    calibration: Any = None,
+    *,
+    ranges: Literal["minmax", "percentile", "mse"] = "mse",
+    percentile: float = 99.99,
+    engine: str = "auto",
+) -> Program:
+    """The program that runs `model` on `chip`.
+
+    A float model is folded and quantised: weights with one scale per output channel, activations
+    with ranges from `calibration` images (float32 (b, h, w, c), as the model takes them) by
+    `ranges`: "minmax", "percentile" (that share on either side) or "mse". A model that came
+    quantised keeps its own numbers and needs no calibration.
+
+    Raises ModelError or ValueError with one sentence for what does not fit the chip.
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"model: {type(model).__name__} given; pass what pimjax.load_model returns")
     require_supported(chip)
     if not model.is_quantized:
-        raise ModelError("not yet")
+        if calibration is None:
+            raise ModelError(
+                f"{model.source or 'model'}: a float network needs calibration images; pass "
+                f"calibration=, float32 (b, h, w, c)"
+            )
+        if ranges not in METHODS:
+            raise ValueError(f"ranges: {ranges!r} given; {', '.join(METHODS)} expected")
+        model = _quantized(model, chip, calibration, ranges, percentile)
     return bind(model, chip, engine=engine)
+
+
+def _quantized(model: Model, chip: Chip, calibration: Any, ranges: str, percentile: float) -> Model:
+    spec = chip.bitline()
+    folded = fold(model)
+    seen = observe(folded, calibration)
+    chosen = {
+        name: choose_range(one, ranges, spec.act_bits, percentile) for name, one in seen.items()
+    }
+    extremes = {name: (min(one.low, 0.0), max(one.high, 0.0)) for name, one in seen.items()}
+    return quantize(folded, spec, chosen, extremes, float_shapes(folded))
+
+
+def float_shapes(model: Model) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor of a float model for one image."""
+    entering = {item.name: (1, *item.shape) for item in model.graph.inputs}
+    images = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in entering.values())
+    results = jax.eval_shape(
+        lambda params, x: execute(model.graph, params, x, Context()), model.params, images
+    )
+    return entering | {name: result.output.shape for name, result in results.items()}

@@ -8,7 +8,8 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from pimjax.array.geometry import Padding, Pair
+from pimjax.array.geometry import Geometry, Padding, Pair, resolve
+from pimjax.array.rows import tap_views
 from pimjax.network.ops.base import Context, Place, Result
 
 
@@ -27,17 +28,33 @@ class FloatConv:
         self, inputs: tuple[jax.Array, ...], params: dict[str, jax.Array], context: Context
     ) -> Result:
         """(b, h', w', n) of (b, h, w, c)."""
-        y = jax.lax.conv_general_dilated(
-            inputs[0],
-            params["kernel"],
-            window_strides=self.stride,
-            padding=self.padding,  # type: ignore[arg-type]
-            rhs_dilation=self.dilation,
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            feature_group_count=self.groups,
-            precision="highest",
+        x, kernel = inputs[0], params["kernel"]
+        geometry = resolve(
+            x.shape, kernel.shape, self.stride, self.padding, self.dilation, self.groups
         )
+        if geometry.channels_per_group == 1 and self.groups > 1:
+            y = _depthwise(x, kernel, geometry)
+        else:
+            y = jax.lax.conv_general_dilated(
+                x,
+                kernel,
+                window_strides=geometry.stride,
+                padding=geometry.pad,
+                rhs_dilation=geometry.dilation,
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+                feature_group_count=self.groups,
+                precision="highest",
+            )
         return Result(y + params["bias"][None, None, None])
+
+
+def _depthwise(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    # One fused loop over the taps: XLA's own grouped convolutions are some 50 times slower.
+    padded = jnp.pad(x, ((0, 0), *geometry.pad, (0, 0)))
+    taps = tap_views(jnp.repeat(padded, geometry.outputs_per_group, axis=-1), geometry)
+    columns = kernel.reshape(-1, kernel.shape[-1])
+    products = [tap * columns[k][None, None, None] for k, tap in enumerate(taps)]
+    return sum(products[1:], start=products[0])
 
 
 @dataclass(frozen=True)
