@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 
 from pimjax.array.mapping import LayerMapping
@@ -13,9 +12,9 @@ from pimjax.array.spec import Adc
 from pimjax.chip.schema import Chip
 from pimjax.network.capacity import Capacity, capacity_of, map_program
 from pimjax.network.graph import Layer, Params
-from pimjax.network.ops.base import Context, Place
+from pimjax.network.ops.base import Place
 from pimjax.network.program import Program
-from pimjax.network.run import execute
+from pimjax.network.shapes import results_by_shape
 from pimjax.network.table import mapping_table
 
 
@@ -107,15 +106,7 @@ class Description:
 def describe(program: Program) -> Description:
     """The mapping of a program, layer by layer. Nothing is computed but shapes."""
     graph, image = program.plan.graph, program.image
-    entering = tuple(
-        jax.ShapeDtypeStruct(
-            (1, *item.shape), jnp.float32 if item.tensor is None else item.tensor.dtype
-        )
-        for item in graph.inputs
-    )
-    # Shapes and conversions are the same with every engine; this one is traced soonest.
-    context = Context(program.plan.spec, "reference")
-    results = jax.eval_shape(lambda a, x: execute(graph, a, x, context), image, entering)
+    results = results_by_shape(program.plan, image)
     mappings = map_program(program)
     rows = []
     for layer in graph.layers:
