@@ -4,8 +4,11 @@ from pimjax.network.ops.array.conv import Conv
 from pimjax.network.ops.array.dense import Dense
 from pimjax.network.ops.base import Context, Op, Place, Result
 from pimjax.network.ops.digital.add import Add
+from pimjax.network.ops.digital.pair_table import PairTable
 from pimjax.network.ops.digital.pool import AveragePool, MaxPool
 from pimjax.network.ops.digital.rescale import Clamp, Rescale
+from pimjax.network.ops.digital.table import Table
+from pimjax.network.ops.host.code_pool import CodeAveragePool
 from pimjax.network.ops.host.convert import Dequantize, Quantize
 from pimjax.network.ops.host.elementwise import Binary, Unary
 from pimjax.network.ops.host.linear import Affine, FloatConv, FloatDense
@@ -30,13 +33,13 @@ from pimjax.network.ops.move.shape import (
 from pimjax.network.ops.output import Output
 
 ARRAY: tuple[type[Op], ...] = (Conv, Dense)
-DIGITAL: tuple[type[Op], ...] = (Add, AveragePool, MaxPool, Rescale, Clamp)
+DIGITAL: tuple[type[Op], ...] = (Add, AveragePool, MaxPool, Rescale, Clamp, Table, PairTable)
 MOVES: tuple[type[Op], ...] = (
     *(Reshape, Flatten, Transpose, Slice, Pad, Concat, Take, Spread, Identity),
 )
 HOST: tuple[type[Op], ...] = (
     *(Quantize, Dequantize, FloatConv, FloatDense, Affine, Unary, Binary),
-    *(FloatAveragePool, Reduce, Softmax, LocalResponse, Interpolate),
+    *(FloatAveragePool, CodeAveragePool, Reduce, Softmax, LocalResponse, Interpolate),
 )
 OPS: tuple[type[Op], ...] = (*ARRAY, *DIGITAL, *MOVES, *HOST)
 
@@ -51,6 +54,7 @@ __all__ = [
     "AveragePool",
     "Binary",
     "Clamp",
+    "CodeAveragePool",
     "Concat",
     "Context",
     "Conv",
@@ -67,6 +71,7 @@ __all__ = [
     "Op",
     "Output",
     "Pad",
+    "PairTable",
     "Place",
     "Quantize",
     "Reduce",
@@ -76,6 +81,7 @@ __all__ = [
     "Slice",
     "Softmax",
     "Spread",
+    "Table",
     "Take",
     "Transpose",
     "Unary",
