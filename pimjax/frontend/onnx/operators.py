@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pimjax.frontend.onnx import convolution, elementwise, reshape
+from pimjax.frontend.onnx import convolution, elementwise, quantized, reshape
 from pimjax.frontend.onnx.state import Handler
 
 HANDLERS: dict[tuple[str, str], Handler] = {
+    **quantized.HANDLERS,
     ("", "Conv"): convolution.conv,
     ("", "Flatten"): reshape.flatten,
     ("", "Relu"): elementwise.relu,
