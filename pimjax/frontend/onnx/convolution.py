@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from pimjax.array.geometry import Pair
 from pimjax.frontend.onnx.node import Node, UnsupportedError
 from pimjax.frontend.onnx.state import Importer, Value
-from pimjax.frontend.onnx.window import as_image, window
-from pimjax.network.ops import FloatConv
+from pimjax.frontend.onnx.window import Sides, as_image, as_pair, window
+from pimjax.network.ops import FloatConv, Pad, Spread
 
 
 def conv(importer: Importer, node: Node) -> Value:
@@ -31,3 +32,73 @@ def conv(importer: Importer, node: Node) -> Value:
 def kernel_of(weights: np.ndarray) -> np.ndarray:
     """(kh, kw, c/g, n) of (n, c/g, [kh,] kw), a view."""
     return weights.reshape(*weights.shape[:2], -1, weights.shape[-1]).transpose(2, 3, 1, 0)
+
+
+def conv_transpose(importer: Importer, node: Node) -> Value:
+    """A transposed convolution: the image with gaps, convolved with the flipped kernel."""
+    x = as_image(importer, node, importer.value(node, 0))
+    weights = importer.weights(node, 1)
+    rank, groups = weights.ndim - 2, node.get("group", 1)
+    if rank != len(x.shape) - 2 or x.shape[1] != weights.shape[0] or weights.shape[0] % groups:
+        raise UnsupportedError(f"weights {list(weights.shape)} over {list(x.shape)}")
+    node.ignore("kernel_shape")
+    kernel = flipped_kernel(weights, groups)
+    stride, dilation = as_pair(node.get("strides"), rank), as_pair(node.get("dilations"), rank)
+    sides = _transposed_sides(node, x, kernel.shape[:2], stride, dilation, rank)
+    if stride != (1, 1):
+        gaps = (stride[0] - 1, stride[1] - 1)
+        lengths = [(n - 1) * step + 1 for n, step in zip(x.lengths, stride, strict=False)]
+        wide = (*x.shape[:2], *lengths[2 - rank :])
+        x = importer.emit(node, Spread(gaps), (x,), wide, x.axes, step="spread")
+    crop = tuple((min(a, 0), min(b, 0)) for a, b in sides)
+    if any(map(any, crop)):
+        lengths = [n + sum(cut) for n, cut in zip(x.lengths, crop, strict=False)]
+        cut = (*x.shape[:2], *lengths[2 - rank :])
+        x = importer.emit(node, Pad((*crop, (0, 0))), (x,), cut, x.axes, step="crop")
+    padding = (
+        (max(sides[0][0], 0), max(sides[0][1], 0)),
+        (max(sides[1][0], 0), max(sides[1][1], 0)),
+    )
+    op = FloatConv((1, 1), padding, dilation, groups)
+    channels = kernel.shape[3]
+    bias = importer.weights(node, 2) if node.given(2) else np.zeros(channels, np.float32)
+    out = [
+        n + sum(pad) - (size - 1) * spread
+        for n, pad, size, spread in zip(x.lengths, padding, kernel.shape, dilation, strict=False)
+    ]
+    shape = (x.shape[0], channels, *out[2 - rank :])
+    return importer.emit(node, op, (x,), shape, x.axes, {"kernel": kernel, "bias": bias})
+
+
+def flipped_kernel(weights: np.ndarray, groups: int) -> np.ndarray:
+    """(kh, kw, c/g, n), flipped along kh and kw, of weights (c, n/g, [kh,] kw)."""
+    c, n, *size = weights.shape
+    kh, kw = [1, *size][-2:]
+    parts = weights.reshape(groups, c // groups, n, kh, kw)[..., ::-1, ::-1]
+    return parts.transpose(3, 4, 1, 0, 2).reshape(kh, kw, c // groups, groups * n)
+
+
+def _transposed_sides(
+    node: Node, x: Value, kernel: tuple[int, ...], stride: Pair, dilation: Pair, rank: int
+) -> Sides:
+    """Padding (before, after) of the image with gaps along h and w; negative amounts crop."""
+    reach = [(size - 1) * spread + 1 for size, spread in zip(kernel, dilation, strict=True)]
+    extra = list(node.get("output_padding") or [0] * rank)
+    extra = [0] * (2 - rank) + extra
+    mode, pads = node.get("auto_pad", "NOTSET"), node.get("pads")
+    wanted = node.get("output_shape")
+    sides = []
+    for axis in range(2):
+        length, span, step, more = x.lengths[axis], reach[axis], stride[axis], extra[axis]
+        at = axis - (2 - rank)
+        if at >= 0 and (wanted is not None or mode.startswith("SAME")):
+            out = wanted[len(wanted) - rank + at] if wanted is not None else length * step
+            total = (length - 1) * step + more + span - out
+            small, large = total // 2, total - total // 2
+            before, after = (small, large) if mode == "SAME_UPPER" else (large, small)
+        elif at >= 0 and pads is not None and mode != "VALID":
+            before, after = pads[at], pads[at + rank]
+        else:
+            before = after = 0
+        sides.append((span - 1 - before, span - 1 - after + more))
+    return sides[0], sides[1]

@@ -88,7 +88,7 @@ class Importer:
     layers: list[Layer] = field(default_factory=list)
     params: Image = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
-    arranged: dict[tuple[str, Axes], Value] = field(default_factory=dict)
+    arranged: dict[tuple[Value, Axes], Value] = field(default_factory=dict)
 
     def value(self, node: Node, index: int) -> Value:
         """The operand that depends on the inputs. Raises UnsupportedError for a constant."""
@@ -151,10 +151,10 @@ class Importer:
         """The tensor with its axes lying so: `value` itself where they do already."""
         if value.axes == axes:
             return value
-        key = (value.name, axes)
+        key = (value, axes)
         if key not in self.arranged:
             self.arranged[key] = self._arrange(node, value, axes, step)
-        return replace(self.arranged[key], shape=value.shape)
+        return self.arranged[key]
 
     def _arrange(self, node: Node, value: Value, axes: Axes, step: str) -> Value:
         def put(value: Value, op: Op, axes: Axes) -> Value:

@@ -43,10 +43,10 @@ def window(node: Node, x: Value, kernel: tuple[int, ...]) -> Window:
     rank = len(kernel)
     if rank != len(x.shape) - 2:
         raise UnsupportedError(f"a kernel {list(kernel)} over {list(x.shape)}")
-    stride = _pair(node.get("strides"), rank)
-    dilation = _pair(node.get("dilations"), rank)
+    stride = as_pair(node.get("strides"), rank)
+    dilation = as_pair(node.get("dilations"), rank)
     ceil_mode = node.get("ceil_mode", 0)
-    size, reach_of = _pair(kernel, rank), zip(_pair(kernel, rank), dilation, strict=True)
+    size, reach_of = as_pair(kernel, rank), zip(as_pair(kernel, rank), dilation, strict=True)
     reach = [(length - 1) * spread + 1 for length, spread in reach_of]
     pads = padding(node, rank, x.lengths[:2], reach, stride)
     out, tail = [], []
@@ -86,7 +86,7 @@ def padding(
     return found
 
 
-def _pair(values: object, rank: int) -> Pair:
+def as_pair(values: object, rank: int) -> Pair:
     """One number for h and w each; 1 for what is not given."""
     numbers = [int(v) for v in values] if values is not None else [1] * rank  # type: ignore[attr-defined]
     full = [1] * (2 - rank) + numbers
