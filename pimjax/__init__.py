@@ -1,5 +1,6 @@
 """pimjax: a bit-accurate functional emulator of an MRAM processing-in-memory CNN accelerator."""
 
+from pimjax.array.spec import SEMANTICS
 from pimjax.chip.arithmetic import conv2d, engines, matmul
 from pimjax.chip.explain import ChipError
 from pimjax.chip.load import chip_names, load_chip
@@ -10,11 +11,9 @@ from pimjax.frontend.load import load_model
 from pimjax.frontend.model import Model, ModelError
 from pimjax.network.program import Program, weights
 from pimjax.network.run import run
+from pimjax.network.save import load_program
 
 __version__ = "0.1.0"
-
-SEMANTICS = "1.0"
-"""Version of the arithmetic: raised with every change that can alter an output bit."""
 
 __all__ = [
     "SEMANTICS",
@@ -31,6 +30,7 @@ __all__ = [
     "engines",
     "load_chip",
     "load_model",
+    "load_program",
     "matmul",
     "run",
     "weights",

@@ -11,6 +11,9 @@ from fractions import Fraction
 
 from pimjax.numerics.codes import code_range
 
+SEMANTICS = "1.0"
+"""Version of the arithmetic: raised with every change that can alter an output bit."""
+
 WEIGHT_ENCODINGS = ("twos_complement", "offset_binary", "differential", "binary", "ternary")
 DIFFERENTIAL_READOUTS = ("separate", "paired")
 ROW_ORDERS = ("kernel_channel", "channel_kernel")

@@ -7,6 +7,7 @@ settings of a sweep change only the image, so a plan compiles once.
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -45,6 +46,22 @@ class Program:
     def layers(self) -> tuple[str, ...]:
         """Names of the layers in order of execution."""
         return tuple(layer.name for layer in self.plan.graph.layers)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that `save` writes, in hex: equal programs, equal digests."""
+        from pimjax.network.save import program_digest
+
+        return program_digest(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the program to a file that `load_program` reads, whole or not at all.
+
+        Raises ProgramFileError (an OSError) where it cannot be written.
+        """
+        from pimjax.network.save import save_program
+
+        save_program(self, path)
 
     def describe(self, width: int | None = None) -> Description:
         """The mapping layer by layer, as data; prints it as a table for lines of `width`.

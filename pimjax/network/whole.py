@@ -1,0 +1,77 @@
+"""Whether a program from outside fits together: its graph, its readout, its arrays."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import replace
+
+from pimjax.array.engines import select
+from pimjax.network.container import ProgramError
+from pimjax.network.graph import Graph, Layer
+from pimjax.network.program import Program
+from pimjax.network.shapes import results_by_shape
+from pimjax.numerics.codes import require_codes, require_integers
+
+
+def require_graph(graph: Graph) -> None:
+    """Refuses a graph whose tensors have no maker, or two. Raises ProgramError."""
+    made: set[str] = set()
+    for item in (*graph.inputs, *graph.layers):
+        if item.name in made:
+            raise ProgramError(f"two layers or inputs are called {item.name!r}")
+        for name in item.inputs if isinstance(item, Layer) else ():
+            if name not in made:
+                raise ProgramError(
+                    f"layer {item.name!r} reads {name!r}, which none before it makes"
+                )
+        made.add(item.name)
+    for name in graph.outputs:
+        if name not in made:
+            raise ProgramError(f"the output {name!r} is made by no layer")
+    if not graph.inputs or not graph.outputs:
+        raise ProgramError("a network has at least one input and one output")
+
+
+def require_whole(program: Program) -> None:
+    """Refuses a program whose parts do not fit together. Raises ProgramError.
+
+    The readout must be the chip's, the engine must be able to run it, weight codes must be in its
+    range, and every layer's operation must accept the shapes and types of its inputs and arrays.
+    """
+    plan = program.plan
+    if plan.spec != program.chip.bitline():
+        raise ProgramError(f"plan.spec is not the readout of its chip {program.chip.name!r}")
+    try:
+        select(plan.engine, plan.spec)
+        for layer in plan.graph.layers:
+            if layer.op.place == "array":
+                _require_weights(layer.name, program)
+    except (ValueError, TypeError) as error:
+        raise ProgramError(str(error)) from None
+    count = len(plan.graph.layers)
+    if _mistake(program, count):
+        # Prefixes of the network work up to the first layer that does not.
+        last = bisect_left(range(count), True, key=lambda i: bool(_mistake(program, i + 1)))
+        name, mistake = plan.graph.layers[last].name, _mistake(program, last + 1)
+        raise ProgramError(f"layer {name!r} does not suit its inputs and arrays: {mistake}")
+
+
+def _require_weights(name: str, program: Program) -> None:
+    spec = program.plan.spec
+    if "weights" not in program.image.get(name, {}):
+        raise ProgramError(f"layer {name!r} has no array 'weights'")
+    where = f"weights of layer {name!r}"
+    codes = require_integers(where, program.image[name]["weights"])
+    require_codes(where, codes, *spec.weight_range, spec.weight_step)
+
+
+def _mistake(program: Program, end: int) -> str:
+    """What goes wrong in the first `end` layers; empty where nothing does."""
+    plan = program.plan
+    graph = replace(plan.graph, layers=plan.graph.layers[:end])
+    try:
+        results_by_shape(replace(plan, graph=graph), program.image)
+    except Exception as error:  # operations raise whatever suits them
+        lines = str(error).splitlines() or [""]
+        return f"{type(error).__name__}: {lines[0][:200]}"
+    return ""
