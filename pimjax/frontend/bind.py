@@ -25,7 +25,7 @@ from pimjax.frontend.quantized import QuantizedConv, QuantizedDense
 from pimjax.network.graph import Image, Layer, Params
 from pimjax.network.ops import Conv, Dense
 from pimjax.network.program import Plan, Program
-from pimjax.network.requantize import multiplier_and_exponent
+from pimjax.network.requantize import float64_steps, multiplier_and_exponent
 from pimjax.network.run import tensor_shapes
 from pimjax.network.tensor import TensorSpec
 from pimjax.numerics.codes import storage_dtype
@@ -41,6 +41,7 @@ def bind(
     Raises ModelError where codes need more bits than the chip has, or sums pass its registers.
     """
     spec = chip.bitline()
+    _require_known(model, adcs or {})
     layers: list[Layer] = []
     image: Image = {}
     for layer in model.graph.layers:
@@ -79,10 +80,17 @@ def _bind_layer(
                 f"{layer.name}: the digital sum of its {len(rows)} inputs for weights with zero "
                 f"points reaches {bound}, beyond 32 bits; use symmetric weights"
             )
+    output, factor, step = op.output, params.get("factor"), own.adc.effective_step
+    if output.rule == "none" and step != 1:  # the model counts in its own units, not in steps
+        output, factor = replace(output, rule="fixed_point"), np.ones(1)
+    try:
+        numbers = requantizer_numbers(output.rule, factor, step)
+    except ValueError as error:
+        raise ModelError(f"{layer.name}: {error}") from None
     bound_params: Params = {
         "weights": stored.astype(storage_dtype(*spec.weight_range)),
-        "bias": _in_steps(layer.name, bias, own.adc.effective_step),
-        **requantizer_numbers(op.output.rule, params.get("factor"), own.adc.effective_step),
+        "bias": _in_steps(layer.name, bias, step),
+        **numbers,
     }
     if shift.any():
         bound_params["weight_shift"] = shift.astype(np.int32)
@@ -92,13 +100,24 @@ def _bind_layer(
         "adc": adc,
     }
     if isinstance(op, QuantizedDense):
-        return replace(layer, op=Dense(op.output, **settings)), bound_params  # type: ignore[arg-type]
+        return replace(layer, op=Dense(output, **settings)), bound_params  # type: ignore[arg-type]
     conv = Conv(
-        *(op.output, op.stride, op.padding, op.dilation, op.groups),
+        *(output, op.stride, op.padding, op.dilation, op.groups),
         pad_code=pad_code,
         **settings,  # type: ignore[arg-type]
     )
     return replace(layer, op=conv), bound_params
+
+
+def _require_known(model: Model, adcs: dict[str, Adc]) -> None:
+    names = [
+        layer.name
+        for layer in model.graph.layers
+        if isinstance(layer.op, QuantizedConv | QuantizedDense)
+    ]
+    for name in adcs:
+        if name not in names:
+            raise ModelError(f"adc: no layer {name!r} on the array; there are {', '.join(names)}")
 
 
 def _input_shift(name: str, tensor: TensorSpec, spec: Bitline) -> int:
@@ -121,7 +140,8 @@ def _stored_weights(name: str, params: Params, spec: Bitline) -> tuple[np.ndarra
     channels = weights.shape[-1]
     zeros = np.broadcast_to(np.asarray(params.get("weight_zero", 0)).astype(np.int64), (channels,))
     low, high = spec.weight_range
-    for origin in (zeros, np.full(channels, 1 << 7), np.zeros(channels, np.int64)):
+    middle = np.full(channels, 1 << (spec.weight_bits - 1))
+    for origin in (zeros, middle, np.zeros(channels, np.int64)):
         stored = weights - origin
         on_grid = spec.weight_step == 1 or not ((stored - low) % spec.weight_step).any()
         if stored.size == 0 or (stored.min() >= low and stored.max() <= high and on_grid):
@@ -152,10 +172,19 @@ def requantizer_numbers(rule: str, factor: np.ndarray | None, step: Fraction) ->
     if rule == "none":
         return {}
     assert factor is not None
-    factors = np.asarray(factor, np.float64) * float(step)
+    if not (np.isfinite(factor).all() and (np.asarray(factor) > 0).all()):
+        raise ValueError(f"requantisation factors {factor}: positive numbers expected")
+    factors = np.atleast_1d(np.asarray(factor, np.float64) * float(step))
     if rule == "float32":
-        return {"scale": np.atleast_1d(factors).astype(np.float32)}
-    pairs = [multiplier_and_exponent(float(real)) for real in np.atleast_1d(factors)]
+        return {"scale": factors.astype(np.float32)}
+    if rule == "float64":
+        own = factors[:1] if np.all(factors == factors[:1]) else factors
+        steps = [float64_steps(float(real)) for real in own]
+        return {
+            "above": np.stack([above for above, _ in steps]),
+            "base": np.array([base for _, base in steps], np.int32),
+        }
+    pairs = [multiplier_and_exponent(float(real)) for real in factors]
     return {
         "multiplier": np.array([multiplier for multiplier, _ in pairs], np.int32),
         "exponent": np.array([exponent for _, exponent in pairs], np.int32),

@@ -1,6 +1,6 @@
 """From the accumulator to output codes, in integers. *Source:* SEMANTICS section 6.
 
-A requantiser is one of three rules with its numbers, scalars or one per output channel (last
+A requantiser is one of a few rules with its numbers, scalars or one per output channel (last
 axis). The rule is static, the numbers are data.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pimjax.numerics import wide
 
@@ -55,6 +56,18 @@ def float32(value: jax.Array, numbers: Numbers) -> jax.Array:
     return jnp.clip(scaled, -(2.0**30), 2.0**30).astype(jnp.int32)
 
 
+def float64(value: jax.Array, numbers: Numbers) -> jax.Array:
+    """Half away from zero of float64(v) * float64(factor), as LiteRT's reference FULLY_CONNECTED.
+
+    Results are held to -256 .. 255, which covers 8-bit outputs of any zero point. There is no
+    float64 here: `numbers["above"]` (1 or n, 511) are the values past which the result is one more,
+    counted from `numbers["base"]` (1 or n), both from `float64_steps`.
+    """
+    above = numbers["above"].reshape(*[1] * (value.ndim - 1), *numbers["above"].shape)
+    passed = (value[..., None] > above).sum(axis=-1, dtype=jnp.int32)
+    return passed + _along_last(numbers["base"], value)
+
+
 def none(value: jax.Array, numbers: Numbers) -> jax.Array:
     """v itself: an accumulator that leaves as it is."""
     return value
@@ -65,6 +78,7 @@ RULES: dict[str, Callable[[jax.Array, Numbers], jax.Array]] = {
     "shift": shift,
     "fixed_point": fixed_point,
     "float32": float32,
+    "float64": float64,
 }
 
 
@@ -93,3 +107,26 @@ def multiplier_and_exponent(real: float) -> tuple[int, int]:
     if not real > 0 or multiplier == 0 or exponent > 30:
         raise ValueError(f"requantisation factor {real}: a positive number below 2^30 expected")
     return (0, 0) if exponent < -31 else (multiplier, exponent)
+
+
+def float64_steps(factor: float) -> tuple[np.ndarray, int]:
+    """(511 int32 values past which `float64` of a positive factor is one more, its lowest result).
+
+    Found by bisection on the very product in float64: steps that no int32 value reaches stand at
+    its end, those that every value has passed are part of the lowest result. Raises ValueError.
+    """
+    if not (math.isfinite(factor) and factor > 0):
+        raise ValueError(f"requantisation factor {factor}: a positive number expected")
+    results = np.arange(-255, 256)
+    low = np.full(results.shape, -(1 << 31), np.int64)
+    high = np.full(results.shape, 1 << 31, np.int64)
+    with np.errstate(over="ignore"):
+        while (low < high).any():
+            middle = (low + high) >> 1
+            product = middle.astype(np.float64) * factor
+            # A tie counts for the result above it if that is positive.
+            reached = np.where(results > 0, product >= results - 0.5, product > results - 0.5)
+            low, high = np.where(reached, low, middle + 1), np.where(reached, middle, high)
+    always = high == -(1 << 31)
+    above = np.where(always, (1 << 31) - 1, high - 1).astype(np.int32)
+    return above, -256 + int(always.sum())

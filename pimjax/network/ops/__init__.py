@@ -4,14 +4,18 @@ from pimjax.network.ops.array.conv import Conv
 from pimjax.network.ops.array.dense import Dense
 from pimjax.network.ops.base import Context, Op, Place, Result
 from pimjax.network.ops.digital.add import Add
+from pimjax.network.ops.digital.arithmetic import AlignedAdd, Multiply
+from pimjax.network.ops.digital.mean import MeanPool, Sum
 from pimjax.network.ops.digital.pair_table import PairTable
 from pimjax.network.ops.digital.pool import AveragePool, MaxPool
 from pimjax.network.ops.digital.rescale import Clamp, Rescale
+from pimjax.network.ops.digital.softmax import FixedSoftmax
 from pimjax.network.ops.digital.table import Table
 from pimjax.network.ops.host.code_pool import CodeAveragePool
 from pimjax.network.ops.host.convert import Dequantize, Quantize
 from pimjax.network.ops.host.elementwise import Binary, Unary
 from pimjax.network.ops.host.linear import Affine, FloatConv, FloatDense
+from pimjax.network.ops.host.quantize_away import QuantizeAway
 from pimjax.network.ops.host.reduce import (
     FloatAveragePool,
     Interpolate,
@@ -33,12 +37,15 @@ from pimjax.network.ops.move.shape import (
 from pimjax.network.ops.output import Output
 
 ARRAY: tuple[type[Op], ...] = (Conv, Dense)
-DIGITAL: tuple[type[Op], ...] = (Add, AveragePool, MaxPool, Rescale, Clamp, Table, PairTable)
+DIGITAL: tuple[type[Op], ...] = (
+    *(Add, AveragePool, MaxPool, Rescale, Clamp, Table, PairTable),
+    *(AlignedAdd, Multiply, MeanPool, Sum, FixedSoftmax),
+)
 MOVES: tuple[type[Op], ...] = (
     *(Reshape, Flatten, Transpose, Slice, Pad, Concat, Take, Spread, Identity),
 )
 HOST: tuple[type[Op], ...] = (
-    *(Quantize, Dequantize, FloatConv, FloatDense, Affine, Unary, Binary),
+    *(Quantize, QuantizeAway, Dequantize, FloatConv, FloatDense, Affine, Unary, Binary),
     *(FloatAveragePool, CodeAveragePool, Reduce, Softmax, LocalResponse, Interpolate),
 )
 OPS: tuple[type[Op], ...] = (*ARRAY, *DIGITAL, *MOVES, *HOST)
@@ -51,6 +58,7 @@ __all__ = [
     "OPS",
     "Add",
     "Affine",
+    "AlignedAdd",
     "AveragePool",
     "Binary",
     "Clamp",
@@ -60,6 +68,7 @@ __all__ = [
     "Conv",
     "Dense",
     "Dequantize",
+    "FixedSoftmax",
     "Flatten",
     "FloatAveragePool",
     "FloatConv",
@@ -68,12 +77,15 @@ __all__ = [
     "Interpolate",
     "LocalResponse",
     "MaxPool",
+    "MeanPool",
+    "Multiply",
     "Op",
     "Output",
     "Pad",
     "PairTable",
     "Place",
     "Quantize",
+    "QuantizeAway",
     "Reduce",
     "Rescale",
     "Reshape",
@@ -81,6 +93,7 @@ __all__ = [
     "Slice",
     "Softmax",
     "Spread",
+    "Sum",
     "Table",
     "Take",
     "Transpose",
