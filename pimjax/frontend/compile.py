@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
+from pimjax.array.spec import Adc
 from pimjax.chip.arithmetic import require_supported
 from pimjax.chip.schema import Chip
+from pimjax.frontend.adc import calibrate_adc, clip_limit
 from pimjax.frontend.bind import bind
 from pimjax.frontend.fold import fold
 from pimjax.frontend.model import Model, ModelError
@@ -26,6 +29,7 @@ def compile(
     *,
     ranges: Literal["minmax", "percentile", "mse"] = "mse",
     percentile: float = 99.99,
+    adc: str | Mapping[str, Adc] = "chip",
     engine: str = "auto",
 ) -> Program:
     """The program that runs `model` on `chip`.
@@ -34,6 +38,10 @@ def compile(
     with ranges from `calibration` images (float32 (b, h, w, c), as the model takes them) by
     `ranges`: "minmax", "percentile" (that share on either side) or "mse". A model that came
     quantised keeps its own numbers and needs no calibration.
+
+    `adc`: "chip" keeps the chip's converter settings in every layer; "mse" or "clip:SHARE" choose
+    step and offset per layer from the calibration images (`calibrate_adc`); a mapping gives the
+    settings of single layers.
 
     Raises ModelError or ValueError with one sentence for what does not fit the chip.
     """
@@ -49,7 +57,22 @@ def compile(
         if ranges not in METHODS:
             raise ValueError(f"ranges: {ranges!r} given; {', '.join(METHODS)} expected")
         model = _quantized(model, chip, calibration, ranges, percentile)
-    return bind(model, chip, engine=engine)
+    return bind(model, chip, _adc_settings(model, chip, calibration, adc), engine)
+
+
+def _adc_settings(
+    model: Model, chip: Chip, calibration: Any, adc: str | Mapping[str, Adc]
+) -> dict[str, Adc]:
+    if not isinstance(adc, str):
+        return dict(adc)
+    if adc == "chip":
+        return {}
+    clip_limit(adc)
+    if calibration is None:
+        raise ModelError(f"adc = {adc!r} chooses from calibration images; pass calibration=")
+    return {
+        name: choice.adc for name, choice in calibrate_adc(model, chip, calibration, adc).items()
+    }
 
 
 def _quantized(model: Model, chip: Chip, calibration: Any, ranges: str, percentile: float) -> Model:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pimjax.array.spec import Adc
+from pimjax.network.text import GAP, aligned, shortened, widest
 
 if TYPE_CHECKING:
     from pimjax.network.describe import Description, Row
 
-GAP = "  "
 NAME_AT_LEAST = 16
 
 _LEFT = ("layer", "kind", "where", "output", "ADC")
@@ -46,7 +46,7 @@ def mapping_table(description: Description, width: int) -> str:
         del shown["ADC"]
     left_out = []
     for title in _DROPPED_FIRST:
-        if _room_for_names(shown, width) >= min(NAME_AT_LEAST, _width(shown["layer"])):
+        if _room_for_names(shown, width) >= min(NAME_AT_LEAST, widest(shown["layer"])):
             break
         if shown.pop(title, None):
             left_out.append(title)
@@ -57,15 +57,7 @@ def mapping_table(description: Description, width: int) -> str:
         totals.append(f"left out to fit {width} characters: {', '.join(left_out)}")
     head, foot = [_head(description), ""], ["", *totals]
     prose = [textwrap.fill(line, width, subsequent_indent="  ") for line in (*head, *foot)]
-    return "\n".join([*prose[: len(head)], *_aligned(shown), *prose[len(head) :]])
-
-
-def shortened(name: str, length: int) -> str:
-    """`name`, its middle replaced by an ellipsis where it is longer than `length`."""
-    if len(name) <= length:
-        return name
-    tail = (length - 1) // 2
-    return f"{name[: length - 1 - tail]}…{name[len(name) - tail :]}"
+    return "\n".join([*prose[: len(head)], *aligned(shown, _LEFT), *prose[len(head) :]])
 
 
 def adc_words(adc: Adc) -> str:
@@ -76,21 +68,9 @@ def adc_words(adc: Adc) -> str:
     return f"{adc.bits} bits, step {adc.step}{offset}"
 
 
-def _width(cells: list[str]) -> int:
-    return max(map(len, cells))
-
-
 def _room_for_names(shown: dict[str, list[str]], width: int) -> int:
-    others = [_width(cells) + len(GAP) for title, cells in shown.items() if title != "layer"]
+    others = [widest(cells) + len(GAP) for title, cells in shown.items() if title != "layer"]
     return width - sum(others)
-
-
-def _aligned(shown: dict[str, list[str]]) -> list[str]:
-    columns = []
-    for title, cells in shown.items():
-        size = _width(cells)
-        columns.append([cell.ljust(size) if title in _LEFT else cell.rjust(size) for cell in cells])
-    return [GAP.join(line).rstrip() for line in zip(*columns, strict=True)]
 
 
 def _head(description: Description) -> str:
