@@ -1,6 +1,7 @@
 """The quantised operators that can be imported, by domain and name.
 
-Those of com.microsoft are ONNX Runtime's, as its quantisation tool writes them.
+Those of com.microsoft are ONNX Runtime's, as its quantisation tool writes them; those of "pimjax"
+come from `quantized_groups`.
 """
 
 from __future__ import annotations
@@ -8,9 +9,8 @@ from __future__ import annotations
 from pimjax.frontend.onnx import quantized_array as array
 from pimjax.frontend.onnx import quantized_elementwise as elementwise
 from pimjax.frontend.onnx import quantized_pool as pool
+from pimjax.frontend.onnx.quantized_state import HERE, MICROSOFT
 from pimjax.frontend.onnx.state import Handler
-
-MICROSOFT = "com.microsoft"
 
 HANDLERS: dict[tuple[str, str], Handler] = {
     ("", "ConvInteger"): array.conv_integer,
@@ -29,4 +29,6 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     (MICROSOFT, "QLinearMul"): elementwise.multiply,
     (MICROSOFT, "QLinearSigmoid"): elementwise.sigmoid,
     (MICROSOFT, "QuantizeLinear"): elementwise.quantize,
+    (HERE, "Clamp"): elementwise.clamp,
+    (HERE, "Table"): elementwise.table,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pimjax.network.tensor import TensorSpec
 
@@ -59,7 +60,7 @@ def multiply_table(a: TensorSpec, b: TensorSpec, y: TensorSpec) -> np.ndarray:
     return rounded(product.astype(np.float32) * ratio + np.float32(y.zero_point), y)
 
 
-def fused(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+def fused(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> np.ndarray:
     """The float32 nearest to a b + c, of float32 numbers of which a has at most 24 bits.
 
     The product is exact in float64; the sum is rounded to odd there, which leaves the second

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from pimjax.frontend.onnx.layout import axis_of, channels_at_end, common, constant_like
 from pimjax.frontend.onnx.node import Node, UnsupportedError
 from pimjax.frontend.onnx.quantized_arithmetic import (
     Function,
@@ -11,9 +14,10 @@ from pimjax.frontend.onnx.quantized_arithmetic import (
     multiply_table,
     unary_table,
 )
+from pimjax.frontend.onnx.quantized_pointwise import logistic
 from pimjax.frontend.onnx.quantized_specs import as_codes, code_range, spec
-from pimjax.frontend.onnx.state import Axes, Importer, Value
-from pimjax.network.ops import Concat, Dequantize, PairTable, Quantize, Table
+from pimjax.frontend.onnx.state import Importer, Value
+from pimjax.network.ops import Clamp, Concat, Dequantize, PairTable, Quantize, Table
 from pimjax.network.tensor import TensorSpec
 
 MOST_CODES = 1 << 8
@@ -72,6 +76,22 @@ def unary(importer: Importer, node: Node, function: Function) -> Value:
     return lookup(importer, node, x, unary_table(x_tensor, y_tensor, function), y_tensor)
 
 
+def table(importer: Importer, node: Node) -> Value:
+    """The table that rewriting a group made: (codes,), or (codes, c) along the file's axis 1."""
+    x = as_codes(importer, node, 0, node.get("x"))
+    entries = node.get("table")
+    if entries.ndim == 2:
+        x = channels_at_end(importer, node, x)
+    return lookup(importer, node, x, entries, node.get("y"))
+
+
+def clamp(importer: Importer, node: Node) -> Value:
+    """Codes held to a range."""
+    x = importer.value(node, 0)
+    op = Clamp(node.get("low"), node.get("high"))
+    return importer.emit(node, op, (x,), x.shape, x.axes, tensor=x.tensor)
+
+
 def leaky_relu(importer: Importer, node: Node) -> Value:
     """QLinearLeakyRelu."""
     alpha = np.float32(node.get("alpha", 0.01))
@@ -81,12 +101,6 @@ def leaky_relu(importer: Importer, node: Node) -> Value:
 def sigmoid(importer: Importer, node: Node) -> Value:
     """QLinearSigmoid: the nearest float32, then quantised."""
     return unary(importer, node, logistic)
-
-
-def logistic(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)), the nearest float32."""
-    with np.errstate(over="ignore"):
-        return (1 / (1 + np.exp(-x.astype(np.float64)))).astype(np.float32)
 
 
 def add(importer: Importer, node: Node) -> Value:
@@ -99,38 +113,30 @@ def multiply(importer: Importer, node: Node) -> Value:
     return _pair(importer, node, lambda a, b, y, b_first: multiply_table(a, b, y))
 
 
-def _pair(importer: Importer, node: Node, make: object) -> Value:
-    a_tensor, b_tensor = spec(importer, node, 1, 2), spec(importer, node, 4, 5)
+def _pair(importer: Importer, node: Node, make: Callable[..., np.ndarray]) -> Value:
+    tensors = spec(importer, node, 1, 2), spec(importer, node, 4, 5)
     y_tensor = spec(importer, node, 6, 7)
-    for tensor in (a_tensor, b_tensor):
+    for tensor in tensors:
         if tensor.high - tensor.low >= MOST_CODES:
             raise UnsupportedError(f"codes {tensor.low}..{tensor.high}; 8 bits can be")
-    constants = [node.given(index) in importer.constants for index in (0, 3)]
+    known = [importer.constants.get(node.given(index)) for index in (0, 3)]
     values = [
         as_codes(importer, node, index, tensor)
-        for index, tensor, constant in zip((0, 3), (a_tensor, b_tensor), constants, strict=True)
-        if not constant
+        for index, tensor, constant in zip((0, 3), tensors, known, strict=True)
+        if constant is None
     ]
-    operands = [
-        importer.constants[node.given(index)].shape
-        if constant
-        else importer.value(node, index).shape
-        for index, constant in zip((0, 3), constants, strict=True)
-    ]
-    shape = _broadcast(operands)
-    table = make(a_tensor, b_tensor, y_tensor, a_is_single(*operands))  # type: ignore[operator]
-    params = {"table": table}
-    axes = max(values, key=lambda value: len(value.shape)).axes
-    if any(constants):
-        constant = importer.constants[node.given(0 if constants[0] else 3)]
-        params["constant"] = laid_out(constant, axes, len(shape))
-    if any(len(value.shape) != len(shape) for value in values):
-        raise UnsupportedError(f"operands of different rank, {operands}")
-    ordered = tuple(
-        importer.arrange(node, value, axes, f"order{i}") for i, value in enumerate(values)
-    )
-    op = PairTable((a_tensor.low, b_tensor.low), constants[0])
-    return importer.emit(node, op, ordered, shape, axes, params, y_tensor)
+    constant_first = known[0] is not None
+    constant = known[0] if constant_first else known[1]
+    a, b = ([constant, *values] if constant_first else [*values, constant])[:2]
+    assert a is not None and b is not None
+    params = {"table": make(*tensors, y_tensor, a_is_single(a.shape, b.shape))}
+    if constant is None:
+        values = common(importer, node, values)
+        shape = np.broadcast_shapes(*(value.shape for value in values))
+    else:
+        params["constant"], shape = constant_like(importer, values[0], constant)
+    op = PairTable((tensors[0].low, tensors[1].low), constant_first)
+    return importer.emit(node, op, tuple(values), shape, values[0].axes, params, y_tensor)
 
 
 def a_is_single(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
@@ -144,32 +150,10 @@ def a_is_single(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     return bool(longer) and longer[-1][0] == 1
 
 
-def laid_out(constant: np.ndarray, axes: Axes, rank: int) -> np.ndarray:
-    """A constant of the file, with the batch axis first and the others as a tensor's lie.
-
-    Raises UnsupportedError for one that differs between images.
-    """
-    full = constant.reshape((1,) * (rank - constant.ndim) + constant.shape)
-    if full.shape[0] != 1:
-        raise UnsupportedError(f"a constant {list(constant.shape)} with one part for each image")
-    known = [axis for axis in axes if axis is not None]
-    moved = full.transpose(0, *known)
-    at = iter(range(1, rank))
-    lengths = [1 if axis is None else moved.shape[next(at)] for axis in axes]
-    return moved.reshape(1, *lengths)
-
-
-def _broadcast(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise UnsupportedError(f"operands {shapes} that do not broadcast") from None
-
-
 def concat(importer: Importer, node: Node) -> Value:
     """QLinearConcat: each part with its own scale, brought to the output's by a table."""
     y_tensor = spec(importer, node, 0, 1)
-    parts = []
+    parts: list[Value] = []
     for index in range(2, len(node.inputs), 3):
         x_tensor = spec(importer, node, index + 1, index + 2)
         x = as_codes(importer, node, index, x_tensor)
@@ -177,17 +161,10 @@ def concat(importer: Importer, node: Node) -> Value:
             table = unary_table(x_tensor, y_tensor, lambda values: values)
             x = lookup(importer, node, x, table, y_tensor, step=f"part{index // 3}")
         parts.append(x)
-    return joined(importer, node, parts, y_tensor)
-
-
-def joined(importer: Importer, node: Node, parts: list[Value], tensor: TensorSpec) -> Value:
-    """Tensors of one scale one after the other along the node's axis."""
+    parts = common(importer, node, parts)
     first = parts[0]
-    axis = node.get("axis", 1) % len(first.shape)
-    if axis == 0:
-        raise UnsupportedError("axis = 0, the batch")
-    axes = first.axes
-    ordered = tuple(importer.arrange(node, x, axes, f"order{i}") for i, x in enumerate(parts))
+    axis = axis_of(node.get("axis", 1), len(first.shape))
     total = sum(part.shape[axis] for part in parts)
     shape = (*first.shape[:axis], total, *first.shape[axis + 1 :])
-    return importer.emit(node, Concat(first.place(axis)), ordered, shape, axes, tensor=tensor)
+    op = Concat(first.place(axis))
+    return importer.emit(node, op, tuple(parts), shape, first.axes, tensor=y_tensor)

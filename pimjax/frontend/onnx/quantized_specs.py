@@ -29,14 +29,22 @@ def spec(importer: Importer, node: Node, scale_index: int, zero_index: int) -> T
     Raises UnsupportedError.
     """
     scale = scales(importer, node, scale_index)
-    zero = importer.constant(node, zero_index)
-    zero = np.zeros((), np.uint8) if zero is None else zero
-    if scale.size != 1 or zero.size != 1:
+    if scale.size != 1:
         raise UnsupportedError(
             f"{node.given(scale_index)} has {scale.size} scales: only weights can have several"
         )
+    return spec_of(scale, importer.constant(node, zero_index))
+
+
+def spec_of(scale: np.ndarray, zero: np.ndarray | None) -> TensorSpec:
+    """What codes with this scale and zero point stand for. Raises UnsupportedError for several."""
+    zero = np.zeros((), np.uint8) if zero is None else zero
+    if scale.size != 1 or zero.size != 1:
+        raise UnsupportedError(
+            f"{scale.size} scales and {zero.size} zero points; one of each can be"
+        )
     low, high = code_range(zero.dtype)
-    return TensorSpec(float(scale[0]), int(zero.reshape(())), low, high)
+    return TensorSpec(float(np.float32(scale.reshape(()))), int(zero.reshape(())), low, high)
 
 
 def code_range(dtype: np.dtype) -> tuple[int, int]:
