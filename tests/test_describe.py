@@ -25,8 +25,8 @@ from pimjax.network.ops import (
     Unary,
 )
 from pimjax.network.program import Plan, Program
-from pimjax.network.table import shortened
 from pimjax.network.tensor import TensorSpec
+from pimjax.network.text import shortened, shortened_apart
 
 CHIP = pj.load_chip("mram-pim-8b")
 CODES = TensorSpec(0.1, 0, 0, 255)
@@ -146,7 +146,7 @@ def test_the_table_fits_the_line(width):
     image = {names[name]: params for name, params in long.image.items()}
     text = describe(Program(replace(long.plan, graph=graph), image, CHIP)).table(width)
     assert max(map(len, text.splitlines())) <= width
-    assert ("left out to fit" in text) == (width < 120)
+    assert ("left out to fit" in text) == (width < 160)
     assert "conv 1x1 /2x1 g4" in text
     assert "first/" in text
 
@@ -172,6 +172,14 @@ def test_names_are_shortened_in_the_middle():
     assert shortened("abcdefghij", 10) == "abcdefghij"
     assert shortened("abcdefghijk", 10) == "abcde…hijk"
     assert shortened("abcdefghijk", 3) == "a…k"
+
+
+def test_names_are_shortened_where_they_stay_different():
+    assert shortened_apart(["abcdefghijk", "short"], 10) == ["abcde…hijk", "short"]
+    names = [f"block/layer{number}/conv_output_0" for number in range(12)]
+    assert len(set(shortened_apart(names, 15))) == 12
+    assert max(map(len, shortened_apart(names, 15))) == 15
+    assert shortened_apart(["same" * 9] * 2, 9) == ["same…same"] * 2
 
 
 def test_capacity_is_the_smaller_of_banks_and_memory():

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pimjax.array.spec import Adc
-from pimjax.network.text import GAP, aligned, shortened, widest
+from pimjax.network.text import GAP, aligned, shortened_apart, widest
 
 if TYPE_CHECKING:
     from pimjax.network.describe import Description, Row
 
-NAME_AT_LEAST = 16
+NAME_AT_LEAST = 24
 
 _LEFT = ("layer", "kind", "where", "output", "ADC")
 _DROPPED_FIRST = ("cells", "columns", "row groups", "output", "k", "where", "ADC", "used %")
@@ -35,8 +35,8 @@ _COLUMNS: dict[str, Callable[[Row], object]] = {
 def mapping_table(description: Description, width: int) -> str:
     """Head, one line a layer, totals.
 
-    Long layer names are shortened in the middle; where even that does not do, the less important
-    columns are left out, and a line says which.
+    Long layer names are shortened where it leaves them different; where even that does not do, the
+    less important columns are left out, and a line says which.
     """
     shown = {
         title: [title, *("" if (c := cell(row)) is None else str(c) for row in description.rows)]
@@ -51,7 +51,7 @@ def mapping_table(description: Description, width: int) -> str:
         if shown.pop(title, None):
             left_out.append(title)
     room = max(NAME_AT_LEAST, _room_for_names(shown, width))
-    shown["layer"] = [shortened(name, room) for name in shown["layer"]]
+    shown["layer"] = shortened_apart(shown["layer"], room)
     totals = _totals(description)
     if left_out:
         totals.append(f"left out to fit {width} characters: {', '.join(left_out)}")

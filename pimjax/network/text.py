@@ -10,9 +10,26 @@ GAP = "  "
 
 def shortened(name: str, length: int) -> str:
     """`name`, its middle replaced by an ellipsis where it is longer than `length`."""
+    return _cut(name, length, (length - 1) // 2)
+
+
+def shortened_apart(names: list[str], length: int) -> list[str]:
+    """`names` held to `length`, all cut at the place that leaves the most of them different.
+
+    Where several places do, the one next to the middle.
+    """
+    middle = (length - 1) // 2
+
+    def cut(tail: int) -> list[str]:
+        return [_cut(name, length, tail) for name in names]
+
+    best = max(range(length), key=lambda tail: (len(set(cut(tail))), -abs(tail - middle)))
+    return cut(best)
+
+
+def _cut(name: str, length: int, tail: int) -> str:
     if len(name) <= length:
         return name
-    tail = (length - 1) // 2
     return f"{name[: length - 1 - tail]}…{name[len(name) - tail :]}"
 
 
