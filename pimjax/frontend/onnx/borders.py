@@ -50,6 +50,8 @@ def _shape(item: Any) -> tuple[int, ...]:
     if not dims:
         raise ModelError(f"input {item.name!r} is a single number; axis 0 must be the batch")
     for axis, dim in enumerate(dims):
+        if axis and dim.HasField("dim_value") and dim.dim_value == 0:
+            raise ModelError(f"input {item.name!r} is empty: its axis {axis} has length 0")
         if axis and dim.dim_value < 1:
             called = f" ({dim.dim_param!r})" if dim.dim_param else ""
             raise ModelError(

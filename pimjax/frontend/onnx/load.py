@@ -14,6 +14,7 @@ from pimjax.frontend.onnx.constants import evaluate
 from pimjax.frontend.onnx.node import Node, UnsupportedError, decode
 from pimjax.frontend.onnx.operators import HANDLERS, KEPT
 from pimjax.frontend.onnx.problems import Problems
+from pimjax.frontend.onnx.quantized_qdq import rewritten
 from pimjax.frontend.onnx.state import Importer, Result, as_tuple
 from pimjax.network.graph import Graph
 
@@ -30,10 +31,17 @@ def load_onnx(path: Path) -> Model:
     try:
         importer = Importer()
         _store(importer, proto.graph, wanted, path.parent)
+        nodes = rewritten(nodes, importer.constants, [item.name for item in proto.graph.output])
         bind_inputs(importer, proto.graph, wanted)
         problems = Problems(proto)
         for node in nodes:
-            _lower(importer, node, wanted, problems)
+            try:
+                _lower(importer, node, wanted, problems)
+            except ModelError:
+                raise
+            except Exception:
+                read.check(proto)
+                raise
         problems.check()
         outputs = bind_outputs(importer, proto.graph)
     except ModelError as error:

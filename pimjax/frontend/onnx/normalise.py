@@ -23,6 +23,8 @@ def batch_norm(importer: Importer, node: Node) -> Value:
     gamma, beta, mean, variance = (
         importer.weights(node, index).astype(np.float64) for index in range(1, 5)
     )
+    if (variance < 0).any():
+        raise UnsupportedError(f"a variance {variance.min()}; 0 and more can be")
     scale = gamma / np.sqrt(variance + node.get("epsilon", 1e-5))
     params = {"scale": scale, "shift": beta - mean * scale}
     narrow = {name: array.astype(np.float32) for name, array in params.items()}

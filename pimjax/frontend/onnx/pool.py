@@ -52,8 +52,8 @@ def reduction(function: str) -> Handler:
     def handler(importer: Importer, node: Node) -> Value:
         x = importer.value(node, 0)
         axes = axes_of(importer, node, len(x.shape)) or ()
-        keep = bool(node.get("keepdims", 1))
-        if not axes and node.get("noop_with_empty_axes", 0):
+        keep, stay = bool(node.get("keepdims", 1)), node.get("noop_with_empty_axes", 0)
+        if not axes and stay:
             return x
         return reduced(importer, node, x, function, axes, keep)
 

@@ -36,6 +36,17 @@ def read(path: Path) -> Any:
     return model
 
 
+def check(model: Any) -> None:
+    """Raises ModelError where the model breaks ONNX's own rules."""
+    from onnx import checker
+
+    try:
+        checker.check_model(model)
+    except checker.ValidationError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"not a valid ONNX model: {reason}") from None
+
+
 def opsets(model: Any, path: Path) -> dict[str, int]:
     """The opset of each domain, "" for ONNX's own. Raises ModelError for one that is too new."""
     from onnx import defs

@@ -21,7 +21,7 @@ def depth_to_space(importer: Importer, node: Node) -> Value:
 
 
 def space_to_depth(importer: Importer, node: Node) -> Value:
-    """Blocks of pixels as channels, blocks first."""
+    """Blocks of pixels as channels, blocks first (DCR) or channels first (CRD)."""
     x = importer.arrange(node, importer.value(node, 0), channels_last(4))
     batch, channels, height, width = x.shape
     size = node.get("blocksize")
@@ -29,7 +29,8 @@ def space_to_depth(importer: Importer, node: Node) -> Value:
         raise UnsupportedError(f"blocks of {size} in {height} x {width}")
     parts = (height // size, size, width // size, size, channels)
     shape = (batch, channels * size**2, height // size, width // size)
-    return _blocks(importer, node, x, parts, (0, 2, 1, 3, 4), shape)
+    axes = (0, 2, 4, 1, 3) if node.get("mode", "DCR") == "CRD" else (0, 2, 1, 3, 4)
+    return _blocks(importer, node, x, parts, axes, shape)
 
 
 def _blocks(

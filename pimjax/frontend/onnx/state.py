@@ -94,7 +94,8 @@ class Importer:
         """The operand that depends on the inputs. Raises UnsupportedError for a constant."""
         name = node.given(index)
         if name not in self.values:
-            raise UnsupportedError(f"input {index} {name!r} is a constant, a tensor is expected")
+            found = f"{name!r} is a constant" if name else "is left out"
+            raise UnsupportedError(f"input {index} {found}; a tensor computed from inputs can be")
         return self.values[name]
 
     def constant(self, node: Node, index: int) -> np.ndarray | None:
@@ -104,7 +105,7 @@ class Importer:
         """
         name = node.given(index)
         if name in self.values:
-            raise UnsupportedError(f"input {index} {name!r} is computed, a constant is expected")
+            raise UnsupportedError(f"input {index} {name!r} is computed; a constant can be")
         return self.constants[name] if name else None
 
     def weights(self, node: Node, index: int) -> np.ndarray:
@@ -119,7 +120,9 @@ class Importer:
             array = array.astype(np.float32)  # bfloat16 too, which is no float to NumPy
         if not np.isfinite(array.sum(dtype=np.float64)):
             at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-            raise UnsupportedError(f"{node.given(index)}{list(at)} = {array[at]}: not finite")
+            raise UnsupportedError(
+                f"{node.given(index)}{list(at)} = {array[at]}; finite numbers expected"
+            )
         return array.astype(np.float32, copy=False)
 
     def emit(

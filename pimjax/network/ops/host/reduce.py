@@ -88,7 +88,10 @@ class Softmax:
     ) -> Result:
         """Shares that add up to 1, or their logarithms."""
         function = jax.nn.log_softmax if self.log else jax.nn.softmax
-        return Result(function(inputs[0], axis=self.axis + 1))
+        # A product just before would be fused with the subtraction of the maximum, but not with the
+        # maximum: the two differ by a rounding, and exp of that overflows where x is beyond 1e9.
+        x = jnp.maximum(inputs[0], jnp.finfo(jnp.float32).min)
+        return Result(function(x, axis=self.axis + 1))
 
 
 @dataclass(frozen=True)
