@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 import resource
 import zipfile
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from fractions import Fraction
 from hashlib import sha256
+from pathlib import Path
 from types import NoneType
 from typing import get_args, get_origin, get_type_hints
 
@@ -118,6 +120,19 @@ def test_every_kind_of_array_is_kept(tmp_path):
     loaded = pj.load_program(tmp_path / "net.pim")
     assert_equal(loaded, program)
     assert isinstance(loaded.image["first"]["weights"], jax.Array)
+
+
+def test_the_form_is_the_documented_one(saved):
+    text = (Path(__file__).resolve().parents[1] / "docs" / "formats.md").read_text("utf-8")
+    with zipfile.ZipFile(saved) as archive:
+        table = json.loads(archive.read("plan.json"))
+        assert archive.namelist() == ["plan.json", *(item["member"] for item in table["arrays"])]
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == set(table)
+    assert table["format"] == "pimjax program"
+    assert table["version"] == 1
+    assert set(table["arrays"][0]) == {"layer", "name", "member", "dtype", "shape"}
+    assert set(table["plan"]) == {"spec", "graph", "engine"}
 
 
 def values(hint):
