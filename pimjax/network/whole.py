@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pimjax.array.engines import select
 from pimjax.network.container import ProgramError
-from pimjax.network.graph import Graph, Layer
+from pimjax.network.graph import Graph
 from pimjax.network.program import Program
 from pimjax.network.shapes import results_by_shape
 from pimjax.numerics.codes import require_codes, require_integers
@@ -16,15 +16,14 @@ from pimjax.numerics.codes import require_codes, require_integers
 def require_graph(graph: Graph) -> None:
     """Refuses a graph whose tensors have no maker, or two. Raises ProgramError."""
     made: set[str] = set()
-    for item in (*graph.inputs, *graph.layers):
-        if item.name in made:
-            raise ProgramError(f"two layers or inputs are called {item.name!r}")
-        for name in item.inputs if isinstance(item, Layer) else ():
-            if name not in made:
-                raise ProgramError(
-                    f"layer {item.name!r} reads {name!r}, which none before it makes"
-                )
-        made.add(item.name)
+    reads: list[tuple[str, tuple[str, ...]]] = [(item.name, ()) for item in graph.inputs]
+    for name, inputs in reads + [(layer.name, layer.inputs) for layer in graph.layers]:
+        if name in made:
+            raise ProgramError(f"two layers or inputs are called {name!r}")
+        for tensor in inputs:
+            if tensor not in made:
+                raise ProgramError(f"layer {name!r} reads {tensor!r}, which none before it makes")
+        made.add(name)
     for name in graph.outputs:
         if name not in made:
             raise ProgramError(f"the output {name!r} is made by no layer")
