@@ -45,7 +45,8 @@ def encode(value: Any) -> Any:
         return [encode(item) for item in value]
     if is_dataclass(value):
         table = {field.name: encode(getattr(value, field.name)) for field in fields(value)}
-        return {type(value).__name__: table} if type(value) in OPS else table
+        kind: Any = type(value)
+        return {kind.__name__: table} if kind in OPS else table
     raise TypeError(f"{value!r}: a {type(value).__name__} has no form in a saved program")
 
 
@@ -56,7 +57,7 @@ def decode(data: Any, hint: Any, where: str) -> Any:
     """
     if hint is Op:
         return _operation(data, where)
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         return _dataclass(data, hint, where)
     if get_origin(hint) in (Union, UnionType):
         return _one_of(data, get_args(hint), where)
