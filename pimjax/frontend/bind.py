@@ -172,9 +172,10 @@ def requantizer_numbers(rule: str, factor: np.ndarray | None, step: Fraction) ->
     if rule == "none":
         return {}
     assert factor is not None
-    if not (np.isfinite(factor).all() and (np.asarray(factor) > 0).all()):
-        raise ValueError(f"requantisation factors {factor}: positive numbers expected")
     factors = np.atleast_1d(np.asarray(factor, np.float64) * float(step))
+    wrong = factors[~(np.isfinite(factors) & (factors >= 0))]
+    if wrong.size:
+        raise ValueError(f"requantisation factor {wrong[0]}: a positive number below 2^30 expected")
     if rule == "float32":
         return {"scale": factors.astype(np.float32)}
     if rule == "float64":
