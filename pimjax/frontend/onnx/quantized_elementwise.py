@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pimjax.frontend.onnx import move
 from pimjax.frontend.onnx.layout import axis_of, channels_at_end, common, constant_like
 from pimjax.frontend.onnx.node import Node, UnsupportedError
 from pimjax.frontend.onnx.quantized_arithmetic import (
@@ -46,6 +47,16 @@ def dequantize(importer: Importer, node: Node) -> Value:
     if value.tensor is None:
         raise UnsupportedError(f"input 0 {node.given(0)!r} holds real numbers, not codes")
     return importer.emit(node, Dequantize(tensor), (value,), value.shape, value.axes)
+
+
+def cast(importer: Importer, node: Node) -> Value:
+    """Integers as real numbers; what `move.cast` does for real ones."""
+    x = importer.value(node, 0)
+    y = move.cast(importer, node)
+    if x.tensor is None:
+        return y
+    low, high = x.tensor.low, x.tensor.high
+    return importer.emit(node, Dequantize(TensorSpec(1.0, 0, low, high)), (x,), x.shape, x.axes)
 
 
 def _no_axis(node: Node) -> None:

@@ -17,7 +17,9 @@ def _written(
     node: Node, op: str, domain: str, inputs: tuple[str, ...], y: Coded, **attributes: object
 ) -> Node:
     known = {**node.attributes, **attributes}
-    return Node(op, domain, node.name, inputs, (y.codes,), known, node.version, read=set())
+    while inputs[-1] == "":
+        inputs = inputs[:-1]
+    return Node(op, domain, node.name, inputs, (y.codes,), known, node.version)
 
 
 def _conv(state: Rewriting, node: Node, y: Coded) -> Node | None:

@@ -22,6 +22,9 @@ def function_of(node: Node, constants: Constants) -> tuple[str, Function] | None
 
     None for a node that is no function of one number, or whose constants differ within a channel.
     """
+    norm = norm_constants(node, constants)
+    if norm is not None:
+        return node.inputs[0], lambda x: x * norm[0] + norm[1]
     build = POINTWISE.get(node.op) if node.domain == "" else None
     if build is None:
         return None
@@ -57,16 +60,18 @@ def per_channel(constant: np.ndarray) -> np.ndarray | None:
     return constant.astype(np.float32).reshape(1, -1, 1, 1)
 
 
-def _batch_normalization(node: Node, arrays: list[np.ndarray | None]) -> Function | None:
-    if node.get("training_mode", 0) or any(array is None for array in arrays):
+def norm_constants(node: Node, constants: Constants) -> tuple[np.ndarray, np.ndarray] | None:
+    """Factor and addend (1, c, 1, 1) of a batch norm, in ONNX Runtime's order; None for others."""
+    if node.op != "BatchNormalization" or node.domain != "" or node.get("training_mode", 0):
+        return None
+    if any(name not in constants for name in node.inputs[1:]):
         return None
     node.ignore("momentum", "spatial")
     scale, shift, mean, variance = (
-        np.asarray(array, np.float32).reshape(1, -1, 1, 1) for array in arrays
+        constants[name].astype(np.float32).reshape(1, -1, 1, 1) for name in node.inputs[1:]
     )
     factor = scale * (np.float32(1) / np.sqrt(variance + np.float32(node.get("epsilon", 1e-5))))
-    addend = shift - mean * factor
-    return lambda x: x * factor + addend
+    return factor, shift - mean * factor
 
 
 def _clip(node: Node, arrays: list[np.ndarray | None]) -> Function:
@@ -129,7 +134,6 @@ BINARY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 POINTWISE: dict[str, Callable[[Node, list[np.ndarray | None]], Function | None]] = {
     **{name: lambda node, arrays: None for name in BINARY},
-    "BatchNormalization": _batch_normalization,
     "Clip": _clip,
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _hard_swish,

@@ -8,6 +8,7 @@ from pimjax.frontend.onnx.node import Node, UnsupportedError
 from pimjax.frontend.onnx.quantized_arithmetic import codes
 from pimjax.frontend.onnx.quantized_array import requantised
 from pimjax.frontend.onnx.quantized_specs import as_codes, spec
+from pimjax.frontend.onnx.quantized_window import taps_inside
 from pimjax.frontend.onnx.state import Importer, Value
 from pimjax.frontend.onnx.window import Window, as_image, window
 from pimjax.network.ops import AveragePool, CodeAveragePool
@@ -37,13 +38,12 @@ def average_pool(importer: Importer, node: Node) -> Value:
         raise UnsupportedError("kernel_shape is left out")
     found = window(node, x, tuple(kernel))
     op = CodeAveragePool(
-        *(found.kernel, found.stride, found.pad, x_tensor.low),
+        *(found.kernel, found.stride, found.pad, x_tensor.low, y_tensor.scale),
         *(y_tensor.zero_point, y_tensor.low, y_tensor.high, found.dilation),
     )
     params = {
         "reals": x_tensor.values_of(codes(x_tensor)),
         "counts": counts(found, x.lengths[:2], bool(node.get("count_include_pad", 0))),
-        "scale": np.float32(y_tensor.scale),
     }
     shape = (*x.shape[:2], *found.out[4 - len(x.shape) :])
     return importer.emit(node, op, (x,), shape, x.axes, params, y_tensor)
@@ -53,12 +53,8 @@ def counts(found: Window, size: tuple[int, ...], with_padding: bool) -> np.ndarr
     """(1, h', w', 1) float32: what each window's sum is divided by."""
     if with_padding:
         return np.full((1, *found.out, 1), found.kernel[0] * found.kernel[1], np.float32)
-    along = []
-    for axis in (0, 1):
-        starts = np.arange(found.out[axis]) * found.stride[axis] - found.pad[axis][0]
-        taps = starts[:, None] + np.arange(found.kernel[axis]) * found.dilation[axis]
-        along.append(((taps >= 0) & (taps < size[axis])).sum(axis=1))
-    return np.outer(*along).astype(np.float32)[None, :, :, None]
+    rows, columns = taps_inside(found, size)
+    return np.outer(rows.sum(axis=1), columns.sum(axis=1)).astype(np.float32)[None, :, :, None]
 
 
 def _require_channels_second(node: Node) -> None:

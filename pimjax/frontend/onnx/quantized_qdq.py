@@ -22,9 +22,10 @@ import numpy as np
 from pimjax.frontend.onnx.node import Node
 from pimjax.frontend.onnx.quantized_arithmetic import Function, unary_table
 from pimjax.frontend.onnx.quantized_constants import folded
+from pimjax.frontend.onnx.quantized_dynamic import scaled
 from pimjax.frontend.onnx.quantized_groups import GROUPS
 from pimjax.frontend.onnx.quantized_moves import moved
-from pimjax.frontend.onnx.quantized_pointwise import function_of
+from pimjax.frontend.onnx.quantized_pointwise import function_of, norm_constants
 from pimjax.frontend.onnx.quantized_state import HERE, Coded, Rewriting, coded
 from pimjax.network.tensor import TensorSpec
 
@@ -33,15 +34,16 @@ def rewritten(
     nodes: list[Node], constants: dict[str, np.ndarray], outputs: list[str]
 ) -> list[Node]:
     """The nodes with groups as operators on codes; adds constants that these need."""
-    if not any(node.op in ("DequantizeLinear", "QuantizeLinear") for node in nodes):
+    if not any(node.op in QUANTIZING for node in nodes):
         return nodes
     state = Rewriting(constants)
     for node in nodes:
-        if not (folded(state, node) or moved(state, node) or _quantised(state, node)):
+        if not any(rewrite(state, node) for rewrite in REWRITES):
             state.keep(node)
         if node.op == "DequantizeLinear" and node.inputs[0] not in constants:
             state.coded[node.outputs[0]] = coded(node)
-    return needed([_renamed(node, state.own) for node in state.nodes], outputs)
+    left = needed([_renamed(node, state.own) for node in state.nodes], outputs)
+    return needed([_renamed(_on_codes(state, node), state.own) for node in left], outputs)
 
 
 def _quantised(state: Rewriting, node: Node) -> bool:
@@ -124,6 +126,37 @@ def _as_group(state: Rewriting, real: str, y: Coded, tensor: TensorSpec) -> bool
     limits_of = {"low": low, "high": high}
     state.nodes.append(Node("Clamp", HERE, built.name, (inner,), (y.codes,), limits_of, 1))
     return True
+
+
+def _on_codes(state: Rewriting, node: Node) -> Node:
+    """A product of dequantised codes that gives real numbers, as one of codes that does."""
+    is_product = node.domain == "" and node.op in ("Conv", "Gemm", "MatMul")
+    built = GROUPS[node.op](state, node, Coded(node.outputs[0], "", "")) if is_product else None
+    return built or node
+
+
+def _split_norm(state: Rewriting, node: Node) -> bool:
+    """Whether a batch norm was written as a product and a sum, each rounded by itself."""
+    found = norm_constants(node, state.constants)
+    if found is None:
+        return False
+    factor, addend = (
+        state.constant(f"{node.name}/{name}", array)
+        for name, array in zip(("factor", "addend"), found, strict=True)
+    )
+    product = f"{node.outputs[0]}/product"
+    state.made[node.outputs[0]] = node
+    names = (node.inputs[0], factor), (product, addend)
+    outputs = (product,), node.outputs[:1]
+    for op, inputs, made in zip(("Mul", "Add"), names, outputs, strict=True):
+        state.nodes.append(Node(op, "", node.name, inputs, made, {}, 13))
+    return True
+
+
+QUANTIZING = ("DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear")
+
+REWRITES = (folded, moved, _quantised, scaled, _split_norm)
+"""What is tried on each node, in this order: whether it was rewritten."""
 
 
 def _renamed(node: Node, names: dict[str, str]) -> Node:

@@ -11,8 +11,10 @@ from pimjax.network.ops.digital.pool import AveragePool, MaxPool
 from pimjax.network.ops.digital.rescale import Clamp, Rescale
 from pimjax.network.ops.digital.softmax import FixedSoftmax
 from pimjax.network.ops.digital.table import Table
+from pimjax.network.ops.digital.zero_term import ZeroTerm
 from pimjax.network.ops.host.code_pool import CodeAveragePool
 from pimjax.network.ops.host.convert import Dequantize, Quantize
+from pimjax.network.ops.host.dynamic import QuantizeImages, RangeScale, RangeZero, ScaleImages
 from pimjax.network.ops.host.elementwise import Binary, Unary
 from pimjax.network.ops.host.linear import Affine, FloatConv, FloatDense
 from pimjax.network.ops.host.quantize_away import QuantizeAway
@@ -39,7 +41,7 @@ from pimjax.network.ops.output import Output
 ARRAY: tuple[type[Op], ...] = (Conv, Dense)
 DIGITAL: tuple[type[Op], ...] = (
     *(Add, AveragePool, MaxPool, Rescale, Clamp, Table, PairTable),
-    *(AlignedAdd, Multiply, MeanPool, Sum, FixedSoftmax),
+    *(AlignedAdd, Multiply, MeanPool, Sum, FixedSoftmax, ZeroTerm),
 )
 MOVES: tuple[type[Op], ...] = (
     *(Reshape, Flatten, Transpose, Slice, Pad, Concat, Take, Spread, Identity),
@@ -47,6 +49,7 @@ MOVES: tuple[type[Op], ...] = (
 HOST: tuple[type[Op], ...] = (
     *(Quantize, QuantizeAway, Dequantize, FloatConv, FloatDense, Affine, Unary, Binary),
     *(FloatAveragePool, CodeAveragePool, Reduce, Softmax, LocalResponse, Interpolate),
+    *(RangeScale, RangeZero, QuantizeImages, ScaleImages),
 )
 OPS: tuple[type[Op], ...] = (*ARRAY, *DIGITAL, *MOVES, *HOST)
 
@@ -86,10 +89,14 @@ __all__ = [
     "Place",
     "Quantize",
     "QuantizeAway",
+    "QuantizeImages",
+    "RangeScale",
+    "RangeZero",
     "Reduce",
     "Rescale",
     "Reshape",
     "Result",
+    "ScaleImages",
     "Slice",
     "Softmax",
     "Spread",
@@ -98,4 +105,5 @@ __all__ = [
     "Take",
     "Transpose",
     "Unary",
+    "ZeroTerm",
 ]

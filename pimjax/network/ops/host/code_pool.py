@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from pimjax.array.geometry import Pair
 from pimjax.network.ops.base import Context, Place, Result
+from pimjax.numerics.division import divide
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class CodeAveragePool:
 
     The window is summed row by row, each addition rounded to float32. Image: "reals" (codes,)
     float32 the numbers of the input's codes from `in_low` on, "counts" (1, h', w', 1) float32 what
-    each sum is divided by, "scale" () float32. `pad` ((top, bottom), (left, right)) adds nothing.
+    each sum is divided by. `pad` ((top, bottom), (left, right)) adds nothing.
     """
 
     place: ClassVar[Place] = "host"
@@ -27,6 +28,7 @@ class CodeAveragePool:
     stride: Pair
     pad: tuple[Pair, Pair]
     in_low: int
+    scale: float
     zero_point: int
     low: int
     high: int
@@ -43,8 +45,8 @@ class CodeAveragePool:
         for i in range(self.window[0]):
             for j in range(self.window[1]):
                 total = total + self._shifted(reals, (i, j), out)
-        mean = total / jnp.broadcast_to(params["counts"], total.shape)
-        codes = jnp.rint(mean / params["scale"] + jnp.float32(self.zero_point))
+        mean = divide(total, params["counts"])
+        codes = jnp.rint(divide(mean, self.scale) + jnp.float32(self.zero_point))
         return Result(jnp.clip(codes, self.low, self.high).astype(jnp.int32))
 
     def _shifted(self, x: jax.Array, at: Pair, out: tuple[int, ...]) -> jax.Array:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from pimjax.network.ops.base import Context, Place, Result
 from pimjax.network.tensor import TensorSpec
+from pimjax.numerics.division import divide
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Quantize:
     ) -> Result:
         """int32 codes."""
         tensor = self.tensor
-        codes = jnp.rint(inputs[0] / jnp.float32(tensor.scale)) + jnp.float32(tensor.zero_point)
+        codes = jnp.rint(divide(inputs[0], tensor.scale)) + jnp.float32(tensor.zero_point)
         return Result(jnp.clip(codes, tensor.low, tensor.high).astype(jnp.int32))
 
 
