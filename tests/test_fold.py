@@ -124,7 +124,7 @@ STEPS = {
 @examples(40)
 @given(st.data())
 def test_a_chain_computes_the_same(data):
-    chosen = data.draw(st.lists(st.sampled_from(list(STEPS)), min_size=2, max_size=7)) + ["conv"]
+    chosen = [*data.draw(st.lists(st.sampled_from(list(STEPS)), min_size=2, max_size=7)), "conv"]
     seed = data.draw(st.integers(0, 99))
     steps = []
     for index, name in enumerate(chosen):
