@@ -97,11 +97,12 @@ def _along_last(number: jax.Array, value: jax.Array) -> jax.Array:
 def multiplier_and_exponent(real: float) -> tuple[int, int]:
     """The 31-bit multiplier and exponent nearest to a positive real: m 2^(e - 31), m >= 2^30.
 
+    A tie between two multipliers goes up, as in TensorFlow Lite.
     e lies in -31 .. 30; smaller numbers (below 2^-32) become (0, 0), as in TensorFlow Lite. Raises
     ValueError for what is not positive, or too large (2^30 and above).
     """
     fraction, exponent = math.frexp(real)
-    multiplier = round(fraction * (1 << 31)) if math.isfinite(real) else 0
+    multiplier = math.floor(fraction * (1 << 31) + 0.5) if math.isfinite(real) else 0
     if multiplier == 1 << 31:
         multiplier, exponent = multiplier >> 1, exponent + 1
     if not real > 0 or multiplier == 0 or exponent > 30:

@@ -14,7 +14,7 @@ from pimjax.frontend.model import Model, ModelError
 from pimjax.frontend.quantized import QuantizedConv, QuantizedDense
 from pimjax.frontend.tflite.node import Lowered, Node, UnsupportedError, is_float, spec_or_none
 from pimjax.frontend.tflite.operators import OPERATORS
-from pimjax.frontend.tflite.reader import File, Operator, Tensor, read_file
+from pimjax.frontend.tflite.reader import File, Operator, Tensor, read_file, shown
 from pimjax.network.graph import Graph, Image, Input, Layer, Params
 from pimjax.network.ops.base import Context
 
@@ -41,7 +41,7 @@ def load_tflite(path: Path) -> Model:
             lowered = _lower(number, operator, tuple(tensors), names, made)
         except UnsupportedError as error:
             name = names[operator.outputs[0]] if operator.outputs else "nothing"
-            problems.append(f"operator {number} {operator.kind} (makes {name!r}): {error}")
+            problems.append(f"operator {number} {operator.kind} (makes {shown(name)}): {error}")
             for i in operator.outputs:
                 made[names[i]] = _struct(tensors[i].shape[1:], is_float(tensors[i]))
             continue
@@ -73,7 +73,9 @@ def _names(file: File) -> dict[int, str]:
 
 def _input(path: Path, tensor: Tensor, name: str) -> Input:
     if len(tensor.shape) < 2 or 0 in tensor.shape:
-        raise ModelError(f"{path}: input {name!r} has size {tensor.shape}; (batch, ...) expected")
+        raise ModelError(
+            f"{path}: input {shown(name)} has size {tensor.shape}; (batch, ...) expected"
+        )
     try:
         return Input(name, tensor.shape[1:], spec_or_none(tensor))
     except UnsupportedError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pimjax.frontend.tflite.reader import Operator, Tensor
+from pimjax.frontend.tflite.reader import Operator, Tensor, shown
 from pimjax.network.graph import Image, Layer
 from pimjax.network.ops import Op, Output
 from pimjax.network.requantize import multiplier_and_exponent
@@ -63,7 +63,9 @@ class Node:
         """The numbers of a constant input."""
         tensor = self.tensor(position)
         if tensor.data is None:
-            raise UnsupportedError(f"{what} {tensor.name!r} is computed; a constant is supported")
+            raise UnsupportedError(
+                f"{what} {shown(tensor.name)} is computed; a constant is supported"
+            )
         return tensor.data
 
     def integers(self, position: int, what: str) -> list[int]:
@@ -78,7 +80,7 @@ class Node:
         tensor = self.tensor(position)
         if tensor.data is not None:
             raise UnsupportedError(
-                f"its input {tensor.name!r} is a constant; a computed one is supported"
+                f"its input {shown(tensor.name)} is a constant; a computed one is supported"
             )
         return self.names[self.operator.inputs[position]]
 
@@ -120,16 +122,16 @@ def spec_of(tensor: Tensor) -> TensorSpec:
     """What the codes of a quantised tensor stand for."""
     if tensor.type not in RANGES:
         raise UnsupportedError(
-            f"tensor {tensor.name!r} is {tensor.type}; UINT8, INT8 or FLOAT32 is supported"
+            f"tensor {shown(tensor.name)} is {tensor.type}; UINT8, INT8 or FLOAT32 is supported"
         )
     if tensor.scale.size != 1:
         raise UnsupportedError(
-            f"tensor {tensor.name!r} has {tensor.scale.size} scales; one is supported"
+            f"tensor {shown(tensor.name)} has {tensor.scale.size} scales; one is supported"
         )
     low, high = RANGES[tensor.type]
     zero_point = int(tensor.zero_point[0])
     if not low <= zero_point <= high:
-        raise UnsupportedError(f"tensor {tensor.name!r} has zero point {zero_point}")
+        raise UnsupportedError(f"tensor {shown(tensor.name)} has zero point {zero_point}")
     return TensorSpec(float(tensor.scale[0]), zero_point, low, high)
 
 
@@ -174,7 +176,7 @@ def code_range(tensor: Tensor, limits: tuple[float, float] | None) -> tuple[int,
     ]
     held = int(max(low, ends[0])), int(min(high, ends[1]))
     if held[0] > held[1]:
-        raise UnsupportedError(f"its activation leaves no code of tensor {tensor.name!r}")
+        raise UnsupportedError(f"its activation leaves no code of tensor {shown(tensor.name)}")
     return held
 
 

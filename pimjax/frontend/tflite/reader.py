@@ -113,6 +113,11 @@ def _parse(tflite: ModuleType, data: bytes) -> File:
     return file
 
 
+def shown(name: str) -> str:
+    """A tensor's name as it stands in an error: quoted, and cut where it is long."""
+    return repr(name if len(name) <= 80 else f"{name[:50]} ... {name[-25:]}")
+
+
 def _allowance(total: int) -> Callable[[int], None]:
     """A function that takes bytes off `total`, and raises ModelError once they are used up.
 
@@ -160,13 +165,13 @@ def _tensor(
     signature = _indices(item, "ShapeSignature", spend)
     if any(size < 0 for size in (*shape, *signature[1:])):
         raise ModelError(
-            f"{name}: its size {signature or shape} is open in more than the batch; convert the "
-            f"model for a fixed input size"
+            f"{shown(name)}: its size {signature or shape} is open in more than the batch; convert "
+            f"the model for a fixed input size"
         )
     if math.prod(shape) > MAX_ELEMENTS:
-        raise ModelError(f"{name}: its size {shape} is beyond {MAX_ELEMENTS} elements")
+        raise ModelError(f"{shown(name)}: its size {shape} is beyond {MAX_ELEMENTS} elements")
     if item.Sparsity() is not None:
-        raise ModelError(f"{name}: sparse tensors are not supported; store it densely")
+        raise ModelError(f"{shown(name)}: sparse tensors are not supported; store it densely")
     kind = _names(tflite.TensorType).get(item.Type(), "unknown")
     quantization = item.Quantization()
     scale, zero_point, axis = np.zeros(0, np.float32), np.zeros(0, np.int64), 0
@@ -174,15 +179,16 @@ def _tensor(
         scale = _vector(quantization, "Scale", spend, np.float32)
         zero_point = _vector(quantization, "ZeroPoint", spend, np.int64)
         axis = quantization.QuantizedDimension()
-    if not (np.isfinite(scale).all() and (scale > 0).all()):
-        raise ModelError(f"{name}: its scale {scale} is not a positive number")
+    wrong = scale[~(np.isfinite(scale) & (scale > 0))]
+    if wrong.size:
+        raise ModelError(f"{shown(name)}: a scale of {wrong[0]} is not a positive number")
     if scale.size and zero_point.size not in (1, scale.size):
-        raise ModelError(f"{name}: {scale.size} scales, but {zero_point.size} zero points")
+        raise ModelError(f"{shown(name)}: {scale.size} scales, but {zero_point.size} zero points")
     numbers = _constant(model, item.Buffer(), name, kind, shape, data)
     if numbers is not None:
         spend(numbers.nbytes)
         if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
-            raise ModelError(f"{name}: its constants are not all finite numbers")
+            raise ModelError(f"{shown(name)}: its constants are not all finite numbers")
     return Tensor(name, shape, kind, scale, zero_point, axis, numbers)
 
 
@@ -190,7 +196,7 @@ def _constant(
     model: Any, buffer: int, name: str, kind: str, shape: tuple[int, ...], data: bytes
 ) -> np.ndarray | None:
     if buffer >= model.BuffersLength():
-        raise ModelError(f"{name}: its buffer {buffer} is missing")
+        raise ModelError(f"{shown(name)}: its buffer {buffer} is missing")
     item = model.Buffers(buffer)
     if item.Offset() > 1:
         stored = np.frombuffer(data, np.uint8, item.Size(), item.Offset())
@@ -208,7 +214,7 @@ def _constant(
         return stored  # strings and the like: no operator that is supported takes them
     if numbers.size != count:
         raise ModelError(
-            f"{name}: truncated or damaged: {numbers.size} numbers for its size {shape}"
+            f"{shown(name)}: truncated or damaged: {numbers.size} numbers for its size {shape}"
         )
     return numbers.reshape(shape)
 

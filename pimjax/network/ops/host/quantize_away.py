@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from pimjax.network.ops.base import Context, Place, Result
 from pimjax.network.tensor import TensorSpec
+from pimjax.numerics.division import divide
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class QuantizeAway:
     ) -> Result:
         """int32 codes."""
         tensor = self.tensor
-        x = inputs[0] / jnp.float32(tensor.scale)
+        x = divide(inputs[0], tensor.scale)
         whole = jnp.trunc(x)
         rounded = whole + jnp.where(jnp.abs(x - whole) >= 0.5, jnp.sign(x), jnp.float32(0))
         # Held before the zero point is added: float32 has no fractions to lose up to 2^23.
