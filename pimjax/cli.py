@@ -37,6 +37,60 @@ def demo(images: int, out: Path) -> None:
         raise SystemExit(1)
 
 
+_FILE = click.Path(path_type=Path)
+
+
+@cli.command()
+@click.argument("model", type=_FILE)
+@click.option("--chip", help="A shipped chip's name or a TOML file; not needed for a .pim file.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a field of the chip."
+)
+@click.option(
+    "--images", type=_FILE, required=True, help="A folder of pictures, an .npz or an .npy file."
+)
+@click.option("--labels", help="An .npz, .npy or text file, or 'names': numbers in file names.")
+@click.option("--label-offset", type=int, default=0, help="Added to every label.")
+@click.option(
+    "--normalize",
+    default="auto",
+    show_default=True,
+    help="How pixels become numbers: auto, none, unit (x / 255), signed ((x - 127) / 128), "
+    "imagenet, or MEAN,DEVIATION.",
+)
+@click.option(
+    "--calibration", type=_FILE, help="Calibration images; without it some of --images serve."
+)
+@click.option("--calibration-images", type=click.IntRange(1), default=64, show_default=True)
+@click.option(
+    "--ranges", type=click.Choice(["minmax", "percentile", "mse"]), default="mse", show_default=True
+)
+@click.option(
+    "--adc", default="chip", show_default=True, help="Step per layer: chip, mse or clip:SHARE."
+)
+@click.option("--engine", default="auto", show_default=True)
+@click.option("--chips", type=click.IntRange(1), default=1, help="Chips that share the layers.")
+@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--limit", type=click.IntRange(1), help="Take only the first images.")
+@click.option("--describe", is_flag=True, help="Print how the layers are laid on the chip.")
+@click.option("--report", is_flag=True, help="Print noise, clipping and range layer by layer.")
+@click.option("--out", type=_FILE, help="Write decisions and statistics as JSON.")
+@click.option("--save", type=_FILE, help="Write the compiled program (.pim).")
+def run(chip: str | None, overrides: tuple[str, ...], **options: Any) -> None:
+    """Runs MODEL (.onnx, .tflite or .pim) bit by bit: prints accuracy and a saturation table.
+
+    The model is quantised for the chip if it is a float one. With --labels top-1 (and top-5)
+    accuracy with its interval; by layer the conversions made and clipped.
+    """
+    from pimjax.commands.run import Request, run_command
+
+    if chip is None and overrides:
+        raise click.UsageError("--set needs --chip")
+    use_compilation_cache()
+    loaded = None if chip is None else pimjax.load_chip(chip, parse_overrides(overrides))
+    run_command(Request(chip=loaded, **options))
+
+
 @cli.command()
 @click.argument("name", required=False)
 @click.option(

@@ -21,6 +21,7 @@ LAYERS = [
     "estimate",
     "pimjax",
     "demo",
+    "commands",
     "cli",
 ]
 APART = {("memory", "array"), ("array", "memory")}

@@ -26,7 +26,7 @@ from pimjax.network.graph import Image, Layer, Params
 from pimjax.network.ops import Conv, Dense
 from pimjax.network.program import Plan, Program
 from pimjax.network.requantize import float64_steps, multiplier_and_exponent
-from pimjax.network.run import tensor_shapes
+from pimjax.network.shapes import results_by_shape
 from pimjax.network.tensor import TensorSpec
 from pimjax.numerics.codes import storage_dtype
 
@@ -193,7 +193,9 @@ def requantizer_numbers(rule: str, factor: np.ndarray | None, step: Fraction) ->
 
 
 def _require_fitting(program: Program) -> None:
-    shapes = tensor_shapes(program.plan, program.image)
+    results = results_by_shape(program.plan, program.image)
+    shapes = {item.name: (1, *item.shape) for item in program.plan.graph.inputs}
+    shapes |= {name: result.output.shape for name, result in results.items()}
     for layer in program.plan.graph.layers:
         if not isinstance(layer.op, Conv | Dense):
             continue

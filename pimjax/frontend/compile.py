@@ -17,6 +17,7 @@ from pimjax.frontend.fold import fold
 from pimjax.frontend.model import Model, ModelError
 from pimjax.frontend.quantize import quantize
 from pimjax.frontend.ranges import METHODS, choose_range, observe
+from pimjax.network.capacity import require_capacity
 from pimjax.network.ops import Context
 from pimjax.network.program import Program
 from pimjax.network.run import execute
@@ -31,6 +32,7 @@ def compile(
     percentile: float = 99.99,
     adc: str | Mapping[str, Adc] = "chip",
     engine: str = "auto",
+    chips: int = 1,
 ) -> Program:
     """The program that runs `model` on `chip`.
 
@@ -41,7 +43,8 @@ def compile(
 
     `adc`: "chip" keeps the chip's converter settings in every layer; "mse" or "clip:SHARE" choose
     step and offset per layer from the calibration images (`calibrate_adc`); a mapping gives the
-    settings of single layers.
+    settings of single layers. `chips` of the kind share the layers; with one, a network that does
+    not fit is refused.
 
     Raises ModelError or ValueError with one sentence for what does not fit the chip.
     """
@@ -57,7 +60,9 @@ def compile(
         if ranges not in METHODS:
             raise ValueError(f"ranges: {ranges!r} given; {', '.join(METHODS)} expected")
         model = _quantized(model, chip, calibration, ranges, percentile)
-    return bind(model, chip, _adc_settings(model, chip, calibration, adc), engine)
+    program = bind(model, chip, _adc_settings(model, chip, calibration, adc), engine)
+    require_capacity(program, chips)
+    return program
 
 
 def _adc_settings(

@@ -16,13 +16,16 @@ import numpy as np
 from pimjax.frontend.model import Model, ModelError
 from pimjax.network.graph import Graph, Image
 from pimjax.network.ops import Context
-from pimjax.network.run import execute, require_images
+from pimjax.network.run import execute, only_input, require_images
 from pimjax.network.tensor import require_finite
 
 METHODS = ("minmax", "percentile", "mse")
 
 SAMPLES = 2048
-"""Samples of a tensor per image: evenly spaced elements, shifted from image to image."""
+"""Samples of a tensor per image, the same elements of each: all of a smaller one."""
+
+_SMALLEST_RANGE = 1e-30
+"""Smaller numbers have no scale in float32 that could be divided by."""
 
 _SHRINKS = np.linspace(1.0, 0.3, 36)
 
@@ -41,16 +44,15 @@ def observe(model: Model, images: Any, batch_size: int = 16) -> dict[str, Seen]:
     Raises ValueError for images that the network cannot take, that are not finite, or that are
     all zero.
     """
-    values = require_images(images, model.graph.inputs[0])
+    values = require_images(images, only_input(model.graph))
     lows: dict[str, list[np.ndarray]] = {}
     highs: dict[str, list[np.ndarray]] = {}
     samples: dict[str, list[np.ndarray]] = {}
-    if not values.any():
-        raise ValueError("calibration: all images are zero; give typical images of the task")
     size = min(batch_size, len(values))
+    lit = False
     for start in range(0, len(values), size):
-        part = require_finite(values[start : start + size], "calibration")
-        real = len(part)
+        part = require_finite(values[start : start + size], "calibration", start)
+        real, lit = len(part), lit or bool(part.any())
         if real < size:  # repeats leave the extremes as they are
             part = np.concatenate([part, part[:1].repeat(size - real, 0)])
         for name, (low, high, some) in _observe(
@@ -59,6 +61,8 @@ def observe(model: Model, images: Any, batch_size: int = 16) -> dict[str, Seen]:
             lows.setdefault(name, []).append(np.asarray(low))
             highs.setdefault(name, []).append(np.asarray(high))
             samples.setdefault(name, []).append(np.asarray(some)[:real].ravel())
+    if not lit:
+        raise ValueError("calibration: all images are zero; give typical images of the task")
     seen = {}
     for name in lows:
         low, high = float(np.min(lows[name])), float(np.max(highs[name]))
@@ -86,9 +90,17 @@ def _some(value: jax.Array) -> jax.Array:
     length = flat.shape[1]
     if length <= SAMPLES:
         return flat
-    # An odd stride near the golden section of the length visits channels and pixels evenly.
-    start = np.arange(SAMPLES, dtype=np.int64) * int(0.6180339887 * length) % length
-    return flat[:, np.sort(start)]
+    return flat[:, _places(length)]
+
+
+def _places(length: int) -> np.ndarray:
+    """SAMPLES different places of that many: one in each of SAMPLES equal stretches.
+
+    Where in its stretch follows multiples of the golden section, so that no channel is left out.
+    """
+    count = np.arange(SAMPLES + 1, dtype=np.int64)
+    starts = count * length // SAMPLES
+    return starts[:-1] + ((count[:-1] * 40503 % (1 << 16)) * np.diff(starts) >> 16)
 
 
 def choose_range(
@@ -96,15 +108,21 @@ def choose_range(
 ) -> tuple[float, float]:
     """(low, high) of the real numbers that codes of `bits` bits shall cover; 0 lies inside.
 
-    "minmax": the extremes. "percentile": that share of the samples on either side. "mse": the
-    shrunken range with the least squared error of rounding and clipping over the samples.
+    "minmax": the extremes. "percentile": that share of the samples on either side, or the extremes
+    where only zeros are left. "mse": the shrunken range with the least squared error of rounding
+    and clipping over the samples. Raises ValueError for another percentile than 50 .. 100.
     """
     low, high = min(seen.low, 0.0), max(seen.high, 0.0)
-    if method == "minmax" or low == high:
-        return low, high
     if method == "percentile":
+        if not 50 < percentile <= 100:
+            raise ValueError(
+                f"percentile: {percentile} given; above 50 and at most 100 expected, such as 99.99"
+            )
         ends = np.percentile(seen.samples, [100 - percentile, percentile])
-        return max(low, min(float(ends[0]), 0.0)), min(high, max(float(ends[1]), 0.0))
+        chosen = max(low, min(float(ends[0]), 0.0)), min(high, max(float(ends[1]), 0.0))
+        return chosen if chosen[0] < chosen[1] else (low, high)
+    if method == "minmax" or np.float32(high - low) < _SMALLEST_RANGE:
+        return low, high
     levels = (1 << bits) - 1
     best, best_error = (low, high), np.inf
     samples = seen.samples.astype(np.float32)

@@ -61,21 +61,6 @@ def _widened(value: jax.Array) -> jax.Array:
     return value.astype(jnp.int32) if is_code else value
 
 
-def tensor_shapes(plan: Plan, image: Image, batch: int = 1) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor, inputs included, with the batch axis."""
-    entering = {item.name: (batch, *item.shape) for item in plan.graph.inputs}
-    codes = tuple(
-        jax.ShapeDtypeStruct(entering[item.name], _dtype(item.tensor)) for item in plan.graph.inputs
-    )
-    context = Context(plan.spec, plan.engine)
-    results = jax.eval_shape(lambda a, x: execute(plan.graph, a, x, context), image, codes)
-    return entering | {name: result.output.shape for name, result in results.items()}
-
-
-def _dtype(tensor: TensorSpec | None) -> Any:
-    return jnp.float32 if tensor is None else tensor.dtype
-
-
 @partial(jax.jit, static_argnames=("plan", "devices", "full"))
 def _run(plan: Plan, image: Image, codes: jax.Array, devices: int, full: bool) -> dict[str, Result]:
     """Results by layer: of the output and the statistics alone, or with `full` of everything.
@@ -119,9 +104,12 @@ def code_output(graph: Graph) -> tuple[str, TensorSpec | None]:
 def require_images(images: Any, entry: Input) -> np.ndarray:
     """`images` as an array (b, ...) of numbers of the shape that the network takes.
 
-    Raises TypeError for what is no array of numbers, ValueError for another shape.
+    Anything with `shape`, `dtype` and slices along its first axis will do, so that a file may be
+    read as it is needed. Raises TypeError for what is no array of numbers, ValueError for another
+    shape.
     """
-    values = np.asarray(images)
+    is_array = hasattr(images, "shape") and hasattr(images, "dtype")
+    values: np.ndarray = images if is_array else np.asarray(images)
     if values.dtype == bool or not np.issubdtype(values.dtype, np.number):
         raise TypeError(f"images: dtype {values.dtype} given; real numbers expected")
     if np.issubdtype(values.dtype, np.complexfloating):
@@ -139,13 +127,15 @@ def require_images(images: Any, entry: Input) -> np.ndarray:
     return values
 
 
-def quantize_input(images: Any, plan: Plan) -> np.ndarray:
+def quantize_input(images: Any, plan: Plan, first: int = 0) -> np.ndarray:
     """What enters the network for real images: codes, or float32 for a network that takes those.
 
-    Raises ValueError for numbers that are not finite.
+    Raises ValueError for numbers that are not finite; `first` is the index of images[0] to name.
     """
     tensor = plan.graph.inputs[0].tensor
-    return require_finite(images) if tensor is None else tensor.codes_of(images)
+    if tensor is None:
+        return require_finite(images, first=first)
+    return tensor.codes_of(images, first=first)
 
 
 def _results(
@@ -153,13 +143,15 @@ def _results(
 ) -> Iterator[tuple[int, dict[str, Result]]]:
     """(number of real images, results) batch by batch; a short batch is filled up with zeros.
 
-    A single batch is only as large as the images need.
+    A single batch is only as large as the images need. Raises ValueError for a wrong `batch_size`.
     """
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size: {batch_size!r} given; an int >= 1 expected")
     devices = min(len(jax.devices()), batch_size, len(images))
     size = min(batch_size, len(images))
     size = -(-size // devices) * devices
     for start in range(0, len(images), size):
-        part = quantize_input(images[start : start + size], program.plan)
+        part = quantize_input(images[start : start + size], program.plan, start)
         real = len(part)
         if real < size:
             fill = np.zeros((size - real, *part.shape[1:]), part.dtype)
@@ -173,9 +165,7 @@ def batches(program: Program, images: Any, batch_size: int) -> Iterator[Batch]:
     Neither the size of a batch nor the number of devices that share it leaves a trace in codes or
     statistics. Raises ValueError for images of another shape, or not finite.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size: {batch_size!r} given; an int >= 1 expected")
-    values = require_images(images, _only_input(program.plan.graph))
+    values = require_images(images, only_input(program.plan.graph))
     name = code_output(program.plan.graph)[0]
     for real, results in _results(program, values, batch_size, full=False):
         stats = {
@@ -188,7 +178,7 @@ def batches(program: Program, images: Any, batch_size: int) -> Iterator[Batch]:
 
 def trace(program: Program, images: Any, batch_size: int = 64) -> dict[str, Traced]:
     """Accumulators, output codes and statistics of every layer for real images (b, h, w, c)."""
-    values = require_images(images, _only_input(program.plan.graph))
+    values = require_images(images, only_input(program.plan.graph))
     parts: dict[str, list[Traced]] = {name: [] for name in program.layers}
     for real, results in _results(program, values, batch_size, full=True):
         for name, result in results.items():
@@ -218,7 +208,8 @@ def _joined(parts: list[Traced]) -> Traced:
     )
 
 
-def _only_input(graph: Graph) -> Input:
+def only_input(graph: Graph) -> Input:
+    """The input of a network that has one. Raises ValueError."""
     if len(graph.inputs) != 1:
         names = [item.name for item in graph.inputs]
         raise ValueError(f"the network has {len(names)} inputs, {names}; one is supported")
@@ -259,14 +250,14 @@ def run(
     Raises TypeError or ValueError for images of another shape or kind.
     """
     name, tensor = code_output(program.plan.graph)
+    if codes and tensor is None:
+        raise ValueError(f"codes = True: the output {name!r} holds real numbers, not codes")
     if trace:
         layers = _trace(program, images, batch_size)
         outputs = layers[name].codes
     else:
         layers = {}
         outputs = np.concatenate([batch.codes for batch in batches(program, images, batch_size)])
-    if codes and tensor is None:
-        raise ValueError(f"codes = True: the output {name!r} holds real numbers, not codes")
     if not codes and tensor is not None:
         outputs = tensor.values_of(outputs)
     return (outputs, layers) if trace else outputs
