@@ -25,8 +25,8 @@ def weight_codes(
 
     The largest |w| of a channel is the end of the range; with fewer than 8 bits the shrunken range
     with the least squared error. Rounded half to even. Binary weights are signs, scaled by the mean
-    |w|. `smallest_scale` (n,) holds the scales from below. A channel of zeros gets that scale; where
-    it is 0 as well, 1, or with binary weights, which have no code 0, next to nothing.
+    |w|. `smallest_scale` (n,) holds the scales from below. A channel of zeros gets that scale;
+    where it is 0 as well, 1, or with binary weights, which have no code 0, next to nothing.
 
     Raises ValueError for an encoding that has no positive code.
     """
