@@ -26,6 +26,7 @@ UNARY: dict[str, Callable[..., jax.Array]] = {
     "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
     "softplus": jax.nn.softplus,
     "exp": jnp.exp,
+    "log": jnp.log,
     "sqrt": jnp.sqrt,
     "abs": jnp.abs,
     "neg": jnp.negative,

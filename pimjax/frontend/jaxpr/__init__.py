@@ -1,0 +1,1 @@
+"""From a traced JAX function (a jaxpr) to the layers of a float model."""
