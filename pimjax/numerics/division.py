@@ -13,8 +13,8 @@ def divide(value: jax.Array, divisor: ArrayLike) -> jax.Array:
     `divisor` is a number or an array that broadcasts to `value`.
 
     XLA makes a division by a scalar, broadcast or not, a product with its rounded reciprocal,
-    which is off by one unit in the last place for a tenth to a third of all numbers. An array of
-    divisors behind a barrier is divided by.
+    which is off by one unit in the last place for a tenth to a third of all numbers; and of the
+    quotient of a quotient, one division by a rounded product. It sees neither through a barrier.
     """
     divisors = jnp.full(value.shape, divisor, jnp.float32)
-    return jax.lax.div(value, jax.lax.optimization_barrier(divisors))
+    return jax.lax.div(*jax.lax.optimization_barrier((value, divisors)))

@@ -6,9 +6,11 @@ from typing import Any
 
 from pimjax.frontend.model import ModelError
 from pimjax.frontend.onnx.node import Node
+from pimjax.frontend.onnx.quantized_inputs import input_tensor
 from pimjax.frontend.onnx.state import Axes, Importer, Value, channels_last, plain
 from pimjax.network.graph import Input, Layer
 from pimjax.network.ops import Identity
+from pimjax.network.tensor import TensorSpec
 
 FLOATS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
 
@@ -32,13 +34,27 @@ def bind_inputs(importer: Importer, graph: Any, wanted: set[str]) -> None:
     importer.batch = batches.pop() if batches else 1
     for item in entering:
         kind = TensorProto.DataType.Name(item.type.tensor_type.elem_type)
-        if kind not in FLOATS:
-            raise ModelError(f"input {item.name!r} holds {kind}; one of {', '.join(FLOATS)} can be")
+        tensor = None if kind in FLOATS else _codes(importer, graph, item)
         shape = (importer.batch, *shapes[item.name][1:])
         axes = input_axes(graph, item.name, len(shape))
-        value = Value(importer.unused(item.name), shape, axes)
+        value = Value(importer.unused(item.name), shape, axes, tensor)
         importer.values[item.name] = value
-        importer.inputs.append(Input(value.name, value.lengths))
+        importer.inputs.append(Input(value.name, value.lengths, tensor))
+
+
+def _codes(importer: Importer, graph: Any, item: Any) -> TensorSpec:
+    """What the codes of an input of integers stand for. Raises ModelError."""
+    from onnx import TensorProto, helper
+
+    kind = item.type.tensor_type.elem_type
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    tensor = input_tensor(graph, item.name, dtype, importer.constants)
+    if tensor is None:
+        raise ModelError(
+            f"input {item.name!r} holds {TensorProto.DataType.Name(kind)}; one of"
+            f" {', '.join(FLOATS)} can be, or codes that a quantised operator reads with one scale"
+        )
+    return tensor
 
 
 def _shape(item: Any) -> tuple[int, ...]:

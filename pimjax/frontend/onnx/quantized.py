@@ -1,7 +1,7 @@
 """The quantised operators that can be imported, by domain and name.
 
 Those of com.microsoft are ONNX Runtime's, as its quantisation tool writes them; those of "pimjax"
-come from `quantized_groups`.
+come from rewriting QDQ files (see `quantized_qdq`).
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from pimjax.frontend.onnx import quantized_array as array
 from pimjax.frontend.onnx import quantized_dynamic as dynamic
 from pimjax.frontend.onnx import quantized_elementwise as elementwise
 from pimjax.frontend.onnx import quantized_pool as pool
+from pimjax.frontend.onnx.node import Node, UnsupportedError
+from pimjax.frontend.onnx.quantized_moves import MOVES
+from pimjax.frontend.onnx.quantized_softmax import softmax
 from pimjax.frontend.onnx.quantized_state import HERE, MICROSOFT
-from pimjax.frontend.onnx.state import Handler
+from pimjax.frontend.onnx.state import Handler, Importer
 
 HANDLERS: dict[tuple[str, str], Handler] = {
     ("", "Cast"): elementwise.cast,
+    ("", "Concat"): elementwise.plain_concat,
     ("", "ConvInteger"): array.conv_integer,
     ("", "DequantizeLinear"): elementwise.dequantize,
     ("", "DynamicQuantizeLinear"): dynamic.dynamic_quantize,
@@ -31,8 +35,25 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     (MICROSOFT, "QLinearLeakyRelu"): elementwise.leaky_relu,
     (MICROSOFT, "QLinearMul"): elementwise.multiply,
     (MICROSOFT, "QLinearSigmoid"): elementwise.sigmoid,
+    (MICROSOFT, "QLinearSoftmax"): softmax,
     (MICROSOFT, "QuantizeLinear"): elementwise.quantize,
     (HERE, "Clamp"): elementwise.clamp,
     (HERE, "ScaleImages"): dynamic.scale_images,
     (HERE, "Table"): elementwise.table,
 }
+
+TAKE_CODES = frozenset((*HANDLERS, *(("", name) for name in MOVES if name != "Relu")))
+TAKE_CODES |= {("", name) for name in ("Expand", "Shape", "Size", "Tile")}
+"""Operators that codes may enter."""
+
+
+def require_real(importer: Importer, node: Node) -> None:
+    """Raises UnsupportedError where codes enter an operator of real numbers."""
+    mode = node.attributes.get("mode", "nearest")
+    if (node.domain, node.op) in TAKE_CODES and not (node.op == "Resize" and mode != "nearest"):
+        return
+    for index, name in enumerate(node.inputs):
+        if name in importer.values and importer.values[name].tensor is not None:
+            raise UnsupportedError(
+                f"input {index} {name!r} holds codes; real numbers (DequantizeLinear) can enter"
+            )

@@ -172,10 +172,24 @@ def concat(importer: Importer, node: Node) -> Value:
             table = unary_table(x_tensor, y_tensor, lambda values: values)
             x = lookup(importer, node, x, table, y_tensor, step=f"part{index // 3}")
         parts.append(x)
+    return _joined(importer, node, parts)
+
+
+def plain_concat(importer: Importer, node: Node) -> Value:
+    """Tensors one after the other: real numbers, or codes of one scale."""
+    parts = [importer.values[name] for name in node.inputs if name in importer.values]
+    if all(part.tensor is None for part in parts):
+        return move.concat(importer, node)
+    if len(parts) < len(node.inputs) or len({part.tensor for part in parts}) > 1:
+        raise UnsupportedError("codes of different scales, or constants, beside codes")
+    return _joined(importer, node, parts)
+
+
+def _joined(importer: Importer, node: Node, parts: list[Value]) -> Value:
     parts = common(importer, node, parts)
     first = parts[0]
     axis = axis_of(node.get("axis", 1), len(first.shape))
     total = sum(part.shape[axis] for part in parts)
     shape = (*first.shape[:axis], total, *first.shape[axis + 1 :])
     op = Concat(first.place(axis))
-    return importer.emit(node, op, tuple(parts), shape, first.axes, tensor=y_tensor)
+    return importer.emit(node, op, tuple(parts), shape, first.axes, tensor=first.tensor)

@@ -109,6 +109,14 @@ def _single(op: str) -> Build:
     return build
 
 
+def _softmax(state: Rewriting, node: Node, y: Coded) -> Node | None:
+    x = _tensor(state, node)
+    if x is None:
+        return None
+    inputs = (*x.names, y.scale, y.zero)
+    return _written(node, "QLinearSoftmax", MICROSOFT, inputs, y, opset=node.version)
+
+
 def _concat(state: Rewriting, node: Node, y: Coded) -> Node | None:
     parts = [state.source(name) for name in node.inputs]
     names = [name for part in parts if part for name in part[0].names]
@@ -126,5 +134,6 @@ GROUPS: dict[str, Build] = {
     "GlobalAveragePool": _single("QLinearGlobalAveragePool"),
     "MatMul": _matmul,
     "Mul": _pair("QLinearMul"),
+    "Softmax": _softmax,
 }
 """Float operators that become one on codes, from (state, node, output); None where they cannot."""

@@ -13,6 +13,7 @@ from pimjax.network.ops.digital.softmax import FixedSoftmax
 from pimjax.network.ops.digital.table import Table
 from pimjax.network.ops.digital.zero_term import ZeroTerm
 from pimjax.network.ops.host.code_pool import CodeAveragePool
+from pimjax.network.ops.host.code_softmax import CodeSoftmax
 from pimjax.network.ops.host.convert import Dequantize, Quantize
 from pimjax.network.ops.host.dynamic import QuantizeImages, RangeScale, RangeZero, ScaleImages
 from pimjax.network.ops.host.elementwise import Binary, Unary
@@ -48,7 +49,7 @@ MOVES: tuple[type[Op], ...] = (
 )
 HOST: tuple[type[Op], ...] = (
     *(Quantize, QuantizeAway, Dequantize, FloatConv, FloatDense, Affine, Unary, Binary),
-    *(FloatAveragePool, CodeAveragePool, Reduce, Softmax, LocalResponse, Interpolate),
+    *(FloatAveragePool, CodeAveragePool, CodeSoftmax, Reduce, Softmax, LocalResponse, Interpolate),
     *(RangeScale, RangeZero, QuantizeImages, ScaleImages),
 )
 OPS: tuple[type[Op], ...] = (*ARRAY, *DIGITAL, *MOVES, *HOST)
@@ -66,6 +67,7 @@ __all__ = [
     "Binary",
     "Clamp",
     "CodeAveragePool",
+    "CodeSoftmax",
     "Concat",
     "Context",
     "Conv",

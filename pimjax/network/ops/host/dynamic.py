@@ -45,7 +45,7 @@ class RangeZero:
     ) -> Result:
         """Codes (b,)."""
         low, _ = _range(inputs[0])
-        return Result(jnp.rint(jnp.clip(-low / inputs[1], 0, HIGHEST)).astype(jnp.int32))
+        return Result(jnp.rint(jnp.clip(divide(-low, inputs[1]), 0, HIGHEST)).astype(jnp.int32))
 
 
 @dataclass(frozen=True)
