@@ -14,6 +14,7 @@ from pimjax.frontend.onnx.constants import evaluate
 from pimjax.frontend.onnx.node import Node, UnsupportedError, decode
 from pimjax.frontend.onnx.operators import HANDLERS, KEPT
 from pimjax.frontend.onnx.problems import Problems
+from pimjax.frontend.onnx.quantized import require_real
 from pimjax.frontend.onnx.quantized_qdq import rewritten
 from pimjax.frontend.onnx.state import Importer, Result, as_tuple
 from pimjax.network.graph import Graph
@@ -104,6 +105,7 @@ def _results(importer: Importer, node: Node, present: list[str]) -> tuple[Result
         return evaluate(node, arrays)
     if key not in HANDLERS:
         raise UnsupportedError("")
+    require_real(importer, node)
     results = as_tuple(HANDLERS[key](importer, node))
     if node.unread():
         name = node.unread()[0]
