@@ -47,11 +47,8 @@ def program() -> pj.Program:
         Layer("flat", Flatten(), ("pool",), MIDDLE),
         Layer("dense", QuantizedDense(Output("fixed_point", -5, -128, 127)), ("flat",), OUT),
     )
-    return bind(
-        Model(Graph((Input("x", SHAPE, INPUT),), layers, ("dense",)), PARAMS),
-        CHIP,
-        engine="reference",
-    )
+    graph = Graph((Input("x", SHAPE, INPUT),), layers, ("dense",))
+    return bind(Model(graph, PARAMS), CHIP, engine="reference")
 
 
 @cache
