@@ -13,6 +13,7 @@ from pimjax.chip.arithmetic import require_supported
 from pimjax.chip.schema import Chip
 from pimjax.frontend.adc import calibrate_adc, clip_limit
 from pimjax.frontend.bind import bind
+from pimjax.frontend.equalize import equalize as equalized
 from pimjax.frontend.fold import fold
 from pimjax.frontend.model import Model, ModelError
 from pimjax.frontend.quantize import quantize
@@ -30,6 +31,7 @@ def compile(
     *,
     ranges: Literal["minmax", "percentile", "mse"] = "mse",
     percentile: float = 99.99,
+    equalize: bool = False,
     adc: str | Mapping[str, Adc] = "chip",
     engine: str = "auto",
     chips: int = 1,
@@ -38,8 +40,9 @@ def compile(
 
     A float model is folded and quantised: weights with one scale per output channel, activations
     with ranges from `calibration` images (float32 (b, h, w, c), as the model takes them) by
-    `ranges`: "minmax", "percentile" (that share on either side) or "mse". A model that came
-    quantised keeps its own numbers and needs no calibration.
+    `ranges`: "minmax", "percentile" (that share on either side) or "mse"; `equalize` balances the
+    channels between pairs of layers first. A model that came quantised keeps its own numbers and
+    needs no calibration.
 
     `adc`: "chip" keeps the chip's converter settings in every layer; "mse" or "clip:SHARE" choose
     step and offset per layer from the calibration images (`calibrate_adc`); a mapping gives the
@@ -59,7 +62,9 @@ def compile(
             )
         if ranges not in METHODS:
             raise ValueError(f"ranges: {ranges!r} given; {', '.join(METHODS)} expected")
-        model = _quantized(model, chip, calibration, ranges, percentile)
+        folded = fold(model)
+        folded = equalized(folded) if equalize else folded
+        model = _quantized(folded, chip, calibration, ranges, percentile)
     program = bind(model, chip, _adc_settings(model, chip, calibration, adc), engine)
     require_capacity(program, chips)
     return program
@@ -80,9 +85,10 @@ def _adc_settings(
     }
 
 
-def _quantized(model: Model, chip: Chip, calibration: Any, ranges: str, percentile: float) -> Model:
+def _quantized(
+    folded: Model, chip: Chip, calibration: Any, ranges: str, percentile: float
+) -> Model:
     spec = chip.bitline()
-    folded = fold(model)
     seen = observe(folded, calibration)
     chosen = {
         name: choose_range(one, ranges, spec.act_bits, percentile) for name, one in seen.items()

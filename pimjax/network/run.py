@@ -48,7 +48,7 @@ def execute(
     tensors = {item.name: value for item, value in zip(graph.inputs, inputs, strict=True)}
     results: dict[str, Result] = {}
     for layer in graph.layers:
-        operands = tuple(_widened(tensors[name]) for name in layer.inputs)
+        operands = tuple(widened(tensors[name]) for name in layer.inputs)
         result = layer.op.apply(operands, image.get(layer.name, {}), context)
         if layer.tensor is not None:
             result = result._replace(output=result.output.astype(layer.tensor.dtype))
@@ -56,7 +56,8 @@ def execute(
     return results
 
 
-def _widened(value: jax.Array) -> jax.Array:
+def widened(value: jax.Array) -> jax.Array:
+    """Codes as int32, real numbers as they are: what operations take."""
     is_code = jnp.issubdtype(value.dtype, jnp.integer)
     return value.astype(jnp.int32) if is_code else value
 
