@@ -26,7 +26,7 @@ def equalize(model: Model, rounds: int = 3) -> Model:
     """The folded float model with equalised pairs of layers.
 
     Pairs: a convolution or dense layer, then ReLU or max pooling at most, then another one that is
-    alone in reading it. A cap such as ReLU6 is not homogeneous, and such pairs are left as they are.
+    alone in reading it. A cap such as ReLU6 is not homogeneous; such pairs stay as they are.
     """
     params: Image = {name: dict(arrays) for name, arrays in model.params.items()}
     pairs = list(_pairs(model))
@@ -81,7 +81,7 @@ def _groups(op: Op) -> int:
 def _by_input_channel(kernel: np.ndarray, op: Op) -> np.ndarray:
     """The weights that read each input channel, (channels, any)."""
     groups = _groups(op)
-    *taps, per_group, outputs = kernel.shape
+    per_group, outputs = kernel.shape[-2:]
     split = kernel.reshape(-1, per_group, groups, outputs // groups)
     return split.transpose(2, 1, 0, 3).reshape(groups * per_group, -1)
 
