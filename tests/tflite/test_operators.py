@@ -503,3 +503,14 @@ def test_a_small_network_on_chips(folder, seed, dtype):
             assert (layers[layer].codes == right[layer]).all()
         assert (pj.run(program, images, codes=True) == right["y"]).all()
         assert (outputs == model.graph.tensor("y").values_of(right["y"])).all()
+
+
+def test_sum(folder):
+    """Of uint8 alone: LiteRT's reference kernel reads int8 tensors as uint8."""
+    rng = np.random.default_rng(0)
+    net = Net()
+    net.tensor("x", (1, 7, 5, 3), np.uint8, 0.5, 30)
+    net.constant("axes", np.array([1, 2], np.int32))
+    net.tensor("y", (1, 3), np.uint8, 7.3, 90)
+    net.operator("SUM", ["x", "axes"], ["y"], "ReducerOptions")
+    check(folder, net, codes(rng, np.uint8, (2, 7, 5, 3)))

@@ -52,7 +52,7 @@ def multiply(node: Node) -> Lowered:
     if is_float(node.output):
         return with_activation(node, Binary("mul", constant_first), sources, params)
     a, b = (spec_of(node.tensor(i)) for i in range(2))
-    factor = np.float32(a.scale) * np.float32(b.scale) / node.output.scale[0]
+    factor = np.float32(a.scale) * np.float32(b.scale) / np.float32(spec_of(node.output).scale)
     zeros = a.zero_point, b.zero_point
     layer = node.layer(Multiply(output_of(node), zeros, constant_first), *sources)
     return Lowered((layer,), {layer.name: params | numbers(factor)})
@@ -65,7 +65,7 @@ def _sum(node: Node, function: str) -> Lowered:
     a, b = (spec_of(node.tensor(i)) for i in range(2))
     twice_larger = float(2 * np.float32(max(a.scale, b.scale)))
     params |= numbers(a.scale / twice_larger, "a_") | numbers(b.scale / twice_larger, "b_")
-    params |= numbers(twice_larger / float((1 << SHIFT) * node.output.scale[0]))
+    params |= numbers(twice_larger / ((1 << SHIFT) * spec_of(node.output).scale))
     zeros = a.zero_point, b.zero_point
     op = AlignedAdd(output_of(node), zeros, SHIFT, function == "sub", constant_first)
     layer = node.layer(op, *sources)

@@ -32,7 +32,7 @@ from pimjax.network.ops import FloatConv, FloatDense, Reshape
 def conv(node: Node) -> Lowered:
     """A convolution; fewer channels in the weights than in the input make groups."""
     stored = node.constant(1, "its weight tensor")
-    channels = node.tensor(0).shape[-1]
+    channels = _channels(node)
     if stored.ndim != 4 or stored.shape[3] == 0 or channels % stored.shape[3]:
         raise UnsupportedError(f"weights of size {stored.shape} for {channels} input channels")
     return _convolution(node, stored.transpose(1, 2, 3, 0), channels // stored.shape[3])
@@ -41,7 +41,7 @@ def conv(node: Node) -> Lowered:
 def depthwise(node: Node) -> Lowered:
     """A convolution of each channel on its own: output o belongs to input o // multiplier."""
     stored = node.constant(1, "its weight tensor")
-    channels = node.tensor(0).shape[-1]
+    channels = _channels(node)
     if stored.ndim != 4 or stored.shape[0] != 1 or channels == 0 or stored.shape[3] % channels:
         raise UnsupportedError(f"weights of size {stored.shape} for {channels} input channels")
     return _convolution(node, stored.transpose(1, 2, 0, 3), channels)
@@ -82,14 +82,21 @@ def padding_of(node: Node) -> Padding:
     return kinds[node.setting("Padding")]
 
 
+def _channels(node: Node) -> int:
+    shape = node.tensor(0).shape
+    if len(shape) != 4:
+        raise UnsupportedError(f"an input of size {shape}; (batch, h, w, c) is supported")
+    return shape[3]
+
+
 def _convolution(node: Node, weights: np.ndarray, groups: int) -> Lowered:
     stride = node.setting("StrideH"), node.setting("StrideW")
     dilation = node.setting("DilationHFactor"), node.setting("DilationWFactor")
     settings = stride, padding_of(node), dilation, groups
     source = node.source()
     if is_float(node.tensor(0)):
-        bias = _bias(node, weights.shape[-1], np.float32)
-        params = {"kernel": _float_weights(node, weights), "bias": bias}
+        kernel = _float_weights(node, weights)
+        params = {"kernel": kernel, "bias": _bias(node, weights.shape[-1], np.float32)}
         return with_activation(node, FloatConv(*settings), (source,), params)
     params = _quantized_params(node, weights, product=False)
     layer = node.layer(QuantizedConv(output_of(node), *settings), source)
@@ -138,7 +145,7 @@ def _quantized_params(node: Node, weights: np.ndarray, product: bool) -> Params:
     zero = tensor.zero_point
     if zero.any() and not (unsigned or (product and zero.size == 1)):
         raise UnsupportedError("zero points of int8 weights other than 0")
-    in_scale, out_scale = np.float32(source.scale), float(node.output.scale[0])
+    in_scale, out_scale = np.float32(source.scale), spec_of(node.output).scale
     unit = float(in_scale) * tensor.scale.astype(np.float64)
     if node.has(2) and (unsigned or (product and tensor.scale.size == 1)):
         _require_bias_scale(node.tensor(2), float(unit[0]), out_scale)

@@ -38,7 +38,8 @@ def load_tflite(path: Path) -> Model:
     made = {item.name: _struct(item.shape, item.tensor is None) for item in inputs}
     for number, operator in enumerate(file.operators):
         try:
-            lowered = _lower(number, operator, tuple(tensors), names, made)
+            with np.errstate(all="ignore"):  # scales beyond all reason are refused as factors
+                lowered = _lower(number, operator, tuple(tensors), names, made)
         except UnsupportedError as error:
             name = names[operator.outputs[0]] if operator.outputs else "nothing"
             problems.append(f"operator {number} {operator.kind} (makes {shown(name)}): {error}")

@@ -92,7 +92,7 @@ def concatenate(node: Node) -> Lowered:
 
 def split(node: Node) -> Lowered:
     """Equal parts along an axis, one layer each."""
-    shape, count = node.tensor(1).shape, node.setting("NumSplits")
+    source, shape, count = node.source(1), node.tensor(1).shape, node.setting("NumSplits")
     axes = node.integers(0, "its axis")
     if len(axes) != 1 or not -len(shape) <= axes[0] < len(shape) or axes[0] % len(shape) == 0:
         raise UnsupportedError(f"axis {axes} of {shape}; the batch, axis 0, has to stay")
@@ -107,7 +107,7 @@ def split(node: Node) -> Lowered:
         start, stop = [0] * len(shape), [*shape]
         start[axis], stop[axis] = i * size, (i + 1) * size
         cut = Slice(tuple(start[1:]), tuple(stop[1:]), (1,) * (len(shape) - 1))
-        layers.append(node.part(output, cut, node.source(1)))
+        layers.append(node.part(output, cut, source))
     return Lowered(tuple(layers))
 
 

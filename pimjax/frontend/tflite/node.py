@@ -82,6 +82,10 @@ class Node:
             raise UnsupportedError(
                 f"its input {shown(tensor.name)} is a constant; a computed one is supported"
             )
+        if len(tensor.shape) < 2 or 0 in tensor.shape:
+            raise UnsupportedError(
+                f"its input {shown(tensor.name)} has size {tensor.shape}; (batch, ...) is supported"
+            )
         return self.names[self.operator.inputs[position]]
 
     @property

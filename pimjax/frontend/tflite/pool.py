@@ -67,7 +67,7 @@ def _window(node: Node) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def _reduce(node: Node, function: str) -> Lowered:
-    shape = node.tensor(0).shape
+    source, shape = node.source(), node.tensor(0).shape
     axes = node.integers(1, "its list of axes")
     wrong = [axis for axis in axes if not -len(shape) <= axis < len(shape)]
     axes = sorted({axis % len(shape) for axis in axes})
@@ -75,16 +75,16 @@ def _reduce(node: Node, function: str) -> Lowered:
         raise UnsupportedError(f"axes {axes or wrong} of {shape}; the batch, axis 0, has to stay")
     inner, keep = tuple(axis - 1 for axis in axes), bool(node.setting("KeepDims"))
     if is_float(node.output):
-        return Lowered((node.layer(Reduce(function, inner, keep), node.source()),))
-    source, out = spec_of(node.tensor(0)), spec_of(node.output)
+        return Lowered((node.layer(Reduce(function, inner, keep), source),))
+    spec, out = spec_of(node.tensor(0)), spec_of(node.output)
     if node.tensor(0).type != node.output.type:
         raise UnsupportedError(f"types {node.tensor(0).type} and {node.output.type} mixed")
-    params = numbers(source.scale / out.scale)
+    params = numbers(spec.scale / out.scale)
     if function == "mean":
         count = math.prod(shape[axis] for axis in axes)
-        params = _divided(source.scale / out.scale, count)
+        params = _divided(spec.scale / out.scale, count)
     output = Output("fixed_point", out.zero_point, out.low, out.high)
-    layer = node.layer(Sum(inner, output, source.zero_point, keep), node.source())
+    layer = node.layer(Sum(inner, output, spec.zero_point, keep), source)
     return Lowered((layer,), {layer.name: params})
 
 

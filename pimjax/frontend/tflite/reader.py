@@ -184,6 +184,8 @@ def _tensor(
         raise ModelError(f"{shown(name)}: a scale of {wrong[0]} is not a positive number")
     if scale.size and zero_point.size not in (1, scale.size):
         raise ModelError(f"{shown(name)}: {scale.size} scales, but {zero_point.size} zero points")
+    if scale.size > 1 and not 0 <= axis < len(shape):
+        raise ModelError(f"{shown(name)}: scales along axis {axis} of {shape}")
     numbers = _constant(model, item.Buffer(), name, kind, shape, data)
     if numbers is not None:
         spend(numbers.nbytes)
