@@ -28,3 +28,10 @@ def test_codes_just_below_a_tie():
     x = np.nextafter(np.float32([-14.25, 14.25]), np.float32(0))
     codes = Quantize(spec).apply((jnp.asarray(x),), {}, Context()).output
     assert np.asarray(codes).tolist() == spec.codes_of(x).tolist() == [-9, 9]
+
+
+def test_a_quotient_of_a_quotient():
+    """XLA would divide once, by the rounded product of the divisors."""
+    x = (np.random.default_rng(1).normal(size=20000) * 100).astype(np.float32)
+    found = jax.jit(lambda value: divide(divide(value, 3.0), 0.1))(jnp.asarray(x))
+    assert (np.asarray(found) == x / np.float32(3) / np.float32(0.1)).all()
