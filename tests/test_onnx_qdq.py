@@ -11,6 +11,7 @@ from tests.onnx_codes import (
     assert_runs_as,
     chip,
     dequantize,
+    every_code,
     graph,
     imported,
     last,
@@ -157,3 +158,54 @@ def test_weights_as_training_tools_write_them(bits):
     assert (pj.weights(program)["y"] == np.moveaxis(codes, (0, 1), (3, 2))).all()
     got = pj.run(program, last(x), codes=True).astype(int)
     assert np.abs(got - last(runtime(model, x, extra=["y"])["y"])).max() <= (bits == 4)
+
+
+def other_groups(kind, seed: int):
+    """Concat, Mul, Sigmoid, LeakyRelu, Pad, Slice, Transpose, MatMul, Softmax in QDQ form."""
+    draw = Draw(seed, kind)
+    x = draw.rng.normal(size=(2, 4, 6, 6)).astype(np.float32)
+    stored = {}
+    for name, scale in {"x": 0.02, "l": 0.015, "s": 1 / 256, "m": 0.01, "k": 0.02}.items():
+        stored |= {f"{name}_scale": np.float32(scale), f"{name}_zero": draw.codes()}
+    for name, scale in {"d": 0.05, "o": 1 / 256, "g": 0.004}.items():
+        stored |= {f"{name}_scale": np.float32(scale), f"{name}_zero": draw.codes()}
+    stored |= {"o_zero": every_code(kind)[0], "s_zero": every_code(kind)[0]}
+    stored |= {"w": draw.codes(6, 5, kind=np.int8), "w_scale": np.float32(0.01)}
+    stored |= {"w_zero": np.int8(0), "pads": np.array([0, 0, 1, 0, 0, 0, 0, 1])}
+    stored |= {"start": np.array([1]), "stop": np.array([7]), "axis": np.array([2])}
+    nodes = [
+        *qdq("x"),
+        helper.make_node("LeakyRelu", ["x_d"], ["l"], alpha=0.1),
+        *qdq("l"),
+        helper.make_node("Sigmoid", ["l_d"], ["s"]),
+        *qdq("s"),
+        helper.make_node("Mul", ["l_d", "s_d"], ["m"]),
+        *qdq("m"),
+        helper.make_node("Concat", ["m_d", "l_d"], ["k"], axis=1),
+        *qdq("k"),
+        helper.make_node("Pad", ["k_d", "pads"], ["padded"]),
+        helper.make_node("Slice", ["padded", "start", "stop", "axis"], ["cut"]),
+        helper.make_node("QuantizeLinear", ["cut", *triple("k")[1:]], ["cut_q"]),
+        helper.make_node("DequantizeLinear", ["cut_q", *triple("k")[1:]], ["cut_d"]),
+        helper.make_node("GlobalAveragePool", ["cut_d"], ["g"]),
+        *qdq("g"),
+        helper.make_node("Add", ["k_d", "g_d"], ["a"]),
+        helper.make_node("QuantizeLinear", ["a", *triple("k")[1:]], ["a_q"]),
+        helper.make_node("DequantizeLinear", ["a_q", *triple("k")[1:]], ["a_d"]),
+        helper.make_node("Transpose", ["a_d"], ["turned"], perm=[0, 2, 3, 1]),
+        helper.make_node("Transpose", ["turned"], ["back"], perm=[0, 2, 3, 1]),
+        helper.make_node("DequantizeLinear", triple("w"), ["w_d"]),
+        helper.make_node("MatMul", ["back", "w_d"], ["d"]),
+        *qdq("d"),
+        helper.make_node("Softmax", ["d_d"], ["o"], axis=-1),
+        *qdq("o"),
+    ]
+    return graph(nodes, {"x": x}, stored, outputs=("o_d",)), x
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+@pytest.mark.parametrize("seed", range(3))
+def test_other_qdq_groups(kind, seed):
+    trace = assert_runs_as(*other_groups(kind, seed))
+    compared = {"l_q", "s_q", "m_q", "k_q", "cut_q", "g_q", "a_q", "d_q", "o_q"}
+    assert compared <= set(trace)
