@@ -107,7 +107,8 @@ def tile(
     x: jax.Array, prepared: tuple[jax.Array, ...], spec: Bitline, geometry: Geometry
 ) -> Counted:
     """Accumulators and clip counts of one tile of padded codes x (b, h, w, c)."""
-    inputs = pack_inputs(x, spec, geometry)
+    # Without the barrier a single row group is packed anew for every output, inside the one loop.
+    inputs = jax.lax.optimization_barrier(pack_inputs(x, spec, geometry))
     table = None
     if spec.adc.kind == "uniform":
         limits = partial_sum_limits(spec, spec.rows_per_group(geometry.k))
