@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from pimjax.frontend.fold import fold
 from pimjax.frontend.model import Model
-from pimjax.network.graph import Graph, Input, Layer
 from pimjax.network.ops import (
     Affine,
     Binary,
@@ -21,6 +20,8 @@ from pimjax.network.ops import (
     Unary,
 )
 from pimjax.network.run import execute
+from tests import models
+from tests.models import RELU, numbers
 from tests.support import examples
 
 CHANNELS = 4
@@ -28,16 +29,8 @@ IMAGES = np.random.default_rng(1).normal(size=(2, 6, 6, CHANNELS)).astype(np.flo
 AROUND = ((1, 1), (1, 1), (0, 0))
 
 
-def numbers(seed, *shape) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
 def conv(seed=0, groups=1, outputs=CHANNELS, **window):
-    params = {
-        "kernel": numbers(seed, 3, 3, CHANNELS // groups, outputs),
-        "bias": numbers(seed + 1, outputs),
-    }
-    return FloatConv(groups=groups, **window), params
+    return models.conv(seed, CHANNELS, outputs, groups=groups, **window)
 
 
 def affine(seed=0):
@@ -48,19 +41,8 @@ def constant(function, seed=0, first=False, shape=(1, 1, 1, CHANNELS)):
     return Binary(function, first), {"constant": np.abs(numbers(seed, *shape)) + 0.5}
 
 
-RELU = (Unary("relu"), {})
-
-
-def model_of(*steps, outputs=None, shape=IMAGES.shape[1:]) -> Model:
-    """Layers t0, t1, ... of steps (operation, arrays, inputs); the tensor before by default."""
-    layers, params = [], {}
-    for index, (op, arrays, *inputs) in enumerate(steps):
-        before = f"t{index - 1}" if index else "x"
-        names = tuple(inputs) or (before,)
-        layers.append(Layer(f"t{index}", op, names, origin=(f"node{index}",)))
-        params |= {f"t{index}": arrays} if arrays else {}
-    graph = Graph((Input("x", shape),), tuple(layers), outputs or (layers[-1].name,))
-    return Model(graph, params, "test.onnx")
+def model_of(*steps, shape=IMAGES.shape[1:], **options) -> Model:
+    return models.model_of(*steps, shape=shape, **options)
 
 
 def outputs_of(model, images=IMAGES) -> list[np.ndarray]:

@@ -12,6 +12,8 @@ import pytest
 from tests.support import totals
 from tests.test_run import IMAGES, right
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import json, sys
 import jax, numpy as np

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pimjax.array.spec import Bitline
-from pimjax.frontend.model import Model
+from pimjax.frontend.model import Model, ModelError
 from pimjax.frontend.quantized import QuantizedConv, QuantizedDense
 from pimjax.frontend.weights import weight_codes
 from pimjax.network.graph import Graph, Image, Input, Layer, Params
@@ -219,7 +219,7 @@ class _Pass:
         op = Add(rules, zeros, output.zero_point, output.low, output.high)
         numbers: Params = {}
         for prefix, (_, branch) in zip(("a_", "b_"), branches, strict=True):
-            for key, number in _fixed_point(branch.scale / tensor.scale).items():
+            for key, number in _fixed_point(branch.scale / tensor.scale, out.name).items():
                 numbers[prefix + key] = number
         names = (branches[0][0], branches[1][0])
         self.append(Layer(out.name, op, names, tensor, origin), numbers)
@@ -245,7 +245,8 @@ class _Pass:
         else:
             _, height, width, _ = self.shapes[layer.inputs[0]]
             window, stride, padding = (height, width), (1, 1), "VALID"
-        numbers = _fixed_point(in_tensor.scale / tensor.scale / (window[0] * window[1]))
+        factor = in_tensor.scale / tensor.scale / (window[0] * window[1])
+        numbers = _fixed_point(factor, out.name)
         pool = AveragePool(window, stride, output, padding, in_tensor.zero_point)
         flat = isinstance(op, Reduce) and not op.keep
         name = f"{out.name}:mean" if flat else out.name
@@ -275,7 +276,8 @@ class _Pass:
                 )
                 if rescaled.name not in self.params:
                     self.layers.append(rescaled)
-                    self.params[rescaled.name] = _fixed_point(own.scale / tensor.scale)
+                    factor = own.scale / tensor.scale
+                    self.params[rescaled.name] = _fixed_point(factor, rescaled.name)
                 name = rescaled.name
             names.append(name)
         self.append(replace(layer, inputs=tuple(names), tensor=tensor))
@@ -315,8 +317,13 @@ def _clamp_codes(op: Op, tensor: TensorSpec) -> tuple[int, int]:
     return low, high
 
 
-def _fixed_point(factor: float) -> Params:
-    multiplier, exponent = multiplier_and_exponent(factor)
+def _fixed_point(factor: float, name: str) -> Params:
+    try:
+        multiplier, exponent = multiplier_and_exponent(factor)
+    except ValueError as error:
+        raise ModelError(
+            f"{name}: {error}; its calibrated range is far below its inputs'"
+        ) from None
     return {"multiplier": np.int32(multiplier), "exponent": np.int32(exponent)}
 
 
