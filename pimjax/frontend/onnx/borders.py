@@ -59,9 +59,13 @@ def _codes(importer: Importer, graph: Any, item: Any) -> TensorSpec:
 
 def _shape(item: Any) -> tuple[int, ...]:
     """The shape of a graph input, 0 for a batch of any size."""
+    from onnx import TensorProto
+
     kind = item.type.tensor_type
     if not item.type.HasField("tensor_type") or not kind.HasField("shape"):
         raise ModelError(f"input {item.name!r} is no tensor with a shape; export it with one")
+    if kind.elem_type not in TensorProto.DataType.values() or not kind.elem_type:
+        raise ModelError(f"input {item.name!r} holds an unknown type, number {kind.elem_type}")
     dims = kind.shape.dim
     if not dims:
         raise ModelError(f"input {item.name!r} is a single number; axis 0 must be the batch")

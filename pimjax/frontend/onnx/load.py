@@ -34,7 +34,7 @@ def load_onnx(path: Path) -> Model:
         _store(importer, proto.graph, wanted, path.parent)
         nodes = rewritten(nodes, importer.constants, [item.name for item in proto.graph.output])
         bind_inputs(importer, proto.graph, wanted)
-        problems = Problems(proto)
+        problems = Problems()
         for node in nodes:
             try:
                 _lower(importer, node, wanted, problems)
@@ -94,7 +94,7 @@ def _lower(importer: Importer, node: Node, wanted: set[str], problems: Problems)
         elif name in wanted:
             if results is not None:
                 problems.add(node, f"its output {index} {name!r} is used; only output 0 can be")
-            problems.guess(importer, name)
+            problems.guess(importer, node, name)
 
 
 def _results(importer: Importer, node: Node, present: list[str]) -> tuple[Result, ...] | None:

@@ -10,7 +10,7 @@ import numpy as np
 from pimjax.frontend.onnx.layout import axis_of, common
 from pimjax.frontend.onnx.node import Node, UnsupportedError
 from pimjax.frontend.onnx.reshape import axes_of, with_shape
-from pimjax.frontend.onnx.state import Axes, Importer, Value
+from pimjax.frontend.onnx.state import Axes, Importer, Value, require_size
 from pimjax.network.ops import Concat, Pad, Slice, Take
 
 
@@ -191,6 +191,7 @@ def tile(importer: Importer, node: Node) -> Value:
 def _repeated(importer: Importer, node: Node, x: Value, counts: list[int]) -> Value:
     if counts[0] != 1:
         raise UnsupportedError("it repeats the batch (axis 0); axes from 1 on can be repeated")
+    require_size([n * count for n, count in zip(x.shape, counts, strict=True)])
     axes = [axis for axis, count in enumerate(counts) if count != 1]
     for axis in axes:
         step = "" if axis == axes[-1] else f"axis{axis}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
 
 from pimjax.frontend.model import ModelError
+from pimjax.frontend.onnx.constants import inferred
 from pimjax.frontend.onnx.node import Node
 from pimjax.frontend.onnx.operators import HANDLERS
 from pimjax.frontend.onnx.state import Importer, Value, plain
@@ -14,11 +14,9 @@ from pimjax.frontend.onnx.state import Importer, Value, plain
 class Problems:
     """What is wrong with which nodes, and the tensors that are unknown because of it."""
 
-    def __init__(self, proto: Any) -> None:
+    def __init__(self) -> None:
         self.unknown: set[str] = set()
-        self._proto = proto
         self._found: dict[tuple[str, str], list[str]] = defaultdict(list)
-        self._shapes: dict[str, tuple[int, ...]] | None = None
 
     def add(self, node: Node, reason: str) -> None:
         """Notes a node; no reason stands for an operator that is not in the table."""
@@ -29,12 +27,12 @@ class Problems:
         """Notes a node whose operator is not in the table."""
         self.add(node, "")
 
-    def guess(self, importer: Importer, name: str) -> None:
+    def guess(self, importer: Importer, node: Node, name: str) -> None:
         """Lets the walk go on after a failed node: its output by the shape that onnx infers."""
-        if self._shapes is None:
-            self._shapes = _inferred(self._proto, importer.batch)
-        shape = self._shapes.get(name)
-        if shape:
+        known = not self.unknown.intersection(node.inputs)
+        shapes = {item: value.shape for item, value in importer.values.items()}
+        shape = inferred(node, shapes, importer.constants).get(name, ()) if known else ()
+        if shape[:1] == (importer.batch,):
             importer.values[name] = Value(name, shape, plain(len(shape)))
         else:
             self.unknown.add(name)
@@ -52,19 +50,3 @@ class Problems:
             known = ", ".join(sorted(name for _, name in HANDLERS))
             text += f"\nsupported operators: {known}"
         raise ModelError(text)
-
-
-def _inferred(proto: Any, batch: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of tensors by name where onnx can infer them, with this batch."""
-    from onnx import shape_inference
-
-    try:
-        graph = shape_inference.infer_shapes(proto).graph
-    except Exception:  # a guess only: without it fewer problems are listed
-        return {}
-    shapes = {}
-    for item in graph.value_info:
-        lengths = [dim.dim_value for dim in item.type.tensor_type.shape.dim]
-        if lengths and all(length > 0 for length in lengths[1:]):
-            shapes[item.name] = (batch, *lengths[1:])
-    return shapes

@@ -74,5 +74,5 @@ def stored(tensor: Any, folder: Path) -> np.ndarray:
             f"tensor {tensor.name!r} lies in the file {entries.get('location')!r} beside the model,"
             f" which cannot be read: {error}"
         ) from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise ModelError(f"tensor {tensor.name!r} is damaged: {error}") from None

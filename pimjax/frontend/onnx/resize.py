@@ -10,7 +10,7 @@ import numpy as np
 from pimjax.frontend.onnx.move import taken
 from pimjax.frontend.onnx.node import Node, UnsupportedError
 from pimjax.frontend.onnx.reshape import axes_of
-from pimjax.frontend.onnx.state import Importer, Value
+from pimjax.frontend.onnx.state import Importer, Value, require_size
 from pimjax.network.ops import Interpolate
 
 ROUNDING: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -89,6 +89,7 @@ def _resized(
         raise UnsupportedError("exclude_outside = 1; 0 can be")
     if lengths[0] != x.shape[0] or min(lengths) < 1:
         raise UnsupportedError(f"{list(x.shape)} to {lengths}; the batch (axis 0) must stay")
+    require_size(lengths)
     axes = [i for i, n in enumerate(lengths) if i and (n != x.shape[i] or scales[i] != 1)]
     for axis in axes:
         step = "" if axis == axes[-1] else f"axis{axis}"

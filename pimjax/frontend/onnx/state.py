@@ -26,7 +26,8 @@ as in the file otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,6 +40,9 @@ from pimjax.network.ops.base import Op
 from pimjax.network.tensor import TensorSpec
 
 Axes = tuple[int | None, ...]
+
+LARGEST = 1 << 28
+"""Elements of a tensor in the file: more is taken for a mistake in it."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,7 @@ class Importer:
         The layer has the name of the node's output number `output`; a layer on the way to it has
         "/" and `step` after that.
         """
+        require_size(shape)
         name = self.unused("/".join(filter(None, (node.outputs[output], step))))
         layer = Layer(name, op, tuple(v.name for v in inputs), tensor, (node.name,))
         self.layers.append(layer)
@@ -184,6 +189,12 @@ class Importer:
             free = f"{name}_{count}"
         self.names.add(free)
         return free
+
+
+def require_size(shape: Sequence[int]) -> None:
+    """Raises UnsupportedError for a tensor that no memory holds."""
+    if math.prod(shape) >= LARGEST:
+        raise UnsupportedError(f"a tensor {list(shape)}; less than {LARGEST} elements can be")
 
 
 def as_tuple(result: Any) -> tuple[Any, ...]:
