@@ -127,7 +127,7 @@ def test_float32_rounds_ties_to_even():
 
 
 def test_the_rules_are_the_promised_ones():
-    assert set(RULES) == {"shift", "fixed_point", "float32"}
+    assert set(RULES) == {"none", "shift", "fixed_point", "float32", "float64"}
 
 
 @examples(300)

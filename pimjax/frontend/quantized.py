@@ -28,7 +28,7 @@ class QuantizedConv:
     - bias (n,) integers in units of in_scale * weight_scale,
     - factor (n,) float64: in_scale * weight_scale / out_scale, computed as the file's own runtime
       does; left out with the rule "none". "fixed_point" makes the 31-bit multiplier from it,
-      "float32" rounds it to float32.
+      "float32" rounds it to float32, "float64" takes it as it is.
     """
 
     place: ClassVar[Place] = "array"
