@@ -5,8 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from skimage.io import imread
 
+from pimjax.frontend.model import ModelError
 from pimjax.frontend.onnx import load_onnx
 from pimjax.network.ops import (
     Affine,
@@ -223,6 +225,30 @@ def test_products_with_constant_matrices():
     ]
     model = graph(nodes, {"x": ["n", 4, 5]}, ("a", "c", "y"), stored=stored)
     assert_equal_to_runtime(model, images(2, 4, 5))
+
+
+@pytest.mark.parametrize("condition", [True, False])
+def test_a_decided_if_is_the_branch_taken(condition):
+    def branch(*nodes, output):
+        info = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
+        kept = numpy_helper.from_array(images(2, 1, 1), "k")
+        return helper.make_graph(list(nodes), output, [], [info], [kept])
+
+    then = branch(node("Add", ["r", "k"], ["t"]), output="t")
+    other = branch(node("Erf", ["r"], ["e"]), node("Mul", ["r", "m"], ["o"]), output="o")
+    nodes = [
+        node("Relu", ["x"], ["r"]),
+        node("Neg", ["k2"], ["m"]),
+        node("If", ["c"], ["i"], then_branch=then, else_branch=other),
+        node("Abs", ["i"]),
+    ]
+    stored = {"c": np.array(condition), "k2": np.float32(3)}
+    model = graph(nodes, {"x": ["n", 2, 3, 3]}, stored=stored)
+    if condition:
+        assert_equal_to_runtime(model, images(2, 2, 3, 3))
+    else:
+        with pytest.raises(ModelError, match="Erf 'Erf_e': this operator is not supported"):
+            imported(model)
 
 
 def test_several_inputs_and_outputs():

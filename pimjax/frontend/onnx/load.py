@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pimjax.frontend.model import Model, ModelError
-from pimjax.frontend.onnx import read
+from pimjax.frontend.onnx import branches, read
 from pimjax.frontend.onnx.borders import bind_inputs, bind_outputs, pruned
 from pimjax.frontend.onnx.constants import evaluate
 from pimjax.frontend.onnx.node import Node, UnsupportedError, decode
@@ -35,7 +36,13 @@ def load_onnx(path: Path) -> Model:
         nodes = rewritten(nodes, importer.constants, [item.name for item in proto.graph.output])
         bind_inputs(importer, proto.graph, wanted)
         problems = Problems()
-        for node in nodes:
+        left = nodes[::-1]
+        while left:
+            node = left.pop()
+            if branches.is_decided(importer, node):
+                store = partial(read.stored, folder=path.parent)
+                left += branches.taken(importer, node, opsets, wanted, store)[::-1]
+                continue
             try:
                 _lower(importer, node, wanted, problems)
             except ModelError:
@@ -60,7 +67,7 @@ def _needed(graph: Any, nodes: list[Node]) -> tuple[list[Node], set[str]]:
     for node in reversed(nodes):
         if wanted.intersection(filter(None, node.outputs)):
             kept.append(node)
-            wanted.update(filter(None, node.inputs))
+            wanted.update(filter(None, node.inputs), branches.outer_names(node.proto))
     return kept[::-1], wanted
 
 
