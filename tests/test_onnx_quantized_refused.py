@@ -61,6 +61,24 @@ def test_what_a_convolution_of_codes_refuses(changed, reason):
     assert reason in refused(nodes, STORED | changed)
 
 
+def test_all_is_told_of_a_rewritten_file():
+    """The convolution and what follows it are rewritten; the last node is unknown."""
+    coding = triple("x")[1:]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["real_x", *coding], ["x"]),
+        helper.make_node("DequantizeLinear", triple("x"), ["x_d"]),
+        helper.make_node("DequantizeLinear", triple("w"), ["w_d"]),
+        helper.make_node("Conv", ["x_d", "w_d"], ["c"], name="conv"),
+        helper.make_node("QuantizeLinear", ["c", *coding], ["c_q"]),
+        helper.make_node("DequantizeLinear", ["c_q", *coding], ["c_d"]),
+        helper.make_node("Flatten", ["c_d"], ["f"]),
+        helper.make_node("Frobnicate", ["f"], ["y"], name="frob"),
+    ]
+    said = refused(nodes, STORED | {"w": np.ones((4, 3, 3, 3), np.int8)})
+    assert "QLinearConv 'conv': weights [4, 3, 3, 3] in 1 groups" in said
+    assert "Frobnicate 'frob': this operator is not supported" in said
+
+
 def test_other_refusals():
     gemm = microsoft("QGemm", [*CONV[:6], "", *CONV[6:]], transA=1)
     assert "transA = 1" in refused([*quantize("x"), gemm], STORED)

@@ -34,6 +34,7 @@ def load_onnx(path: Path) -> Model:
         importer = Importer()
         _store(importer, proto.graph, wanted, path.parent)
         nodes = rewritten(nodes, importer.constants, [item.name for item in proto.graph.output])
+        wanted.update(name for node in nodes for name in node.inputs)
         bind_inputs(importer, proto.graph, wanted)
         problems = Problems()
         left = nodes[::-1]
