@@ -108,6 +108,47 @@ def test_depthwise_convolution(
     check(folder, net, x)
 
 
+@examples(30)
+@given(
+    seeds, kinds, st.booleans(), st.tuples(small, small), st.tuples(small, small), paddings,
+    activations, st.integers(0, 2),
+)  # fmt: skip
+def test_transposed_convolution(
+    folder, seed, dtype, per_channel, kernel, stride, padding, activation, more
+):
+    rng = np.random.default_rng(seed)
+    per_channel &= dtype == np.int8
+    scale = array_scales(rng, dtype, 6, per_channel, 3)
+    x = codes(rng, dtype, (1, 3, 4, 2))
+    out = [
+        n * s if padding == 0 else (n - 1) * s + k + min(more, s - 1)
+        for n, s, k in zip((3, 4), stride, kernel, strict=True)
+    ]
+    net = Net()
+    net.tensor("x", x.shape, dtype, scale[0], zero_point(rng, dtype))
+    inputs = add_weights(net, rng, dtype, (3, *kernel, 2), scale[1], 0, True, scale[0] * scale[1])
+    net.constant("size", np.array([1, *out, 3], np.int32))
+    net.tensor("y", (1, *out, 3), dtype, scale[2], zero_point(rng, dtype))
+    net.operator(
+        "TRANSPOSE_CONV", ["size", "w", "x", "b"], ["y"], "TransposeConvOptions", padding=padding,
+        strideH=stride[0], strideW=stride[1], fusedActivationFunction=activation,
+    )  # fmt: skip
+    check(folder, net, x)
+
+
+def test_float_transposed_convolution(folder):
+    rng = np.random.default_rng(0)
+    net = Net()
+    net.tensor("x", (1, 4, 4, 2), np.float32)
+    net.constant("size", np.array([1, 8, 8, 3], np.int32))
+    net.constant("w", rng.normal(size=(3, 3, 3, 2)).astype(np.float32))
+    net.tensor("y", (1, 8, 8, 3), np.float32)
+    net.operator(
+        "TRANSPOSE_CONV", ["size", "w", "x"], ["y"], "TransposeConvOptions", strideH=2, strideW=2
+    )
+    check(folder, net, rng.normal(size=(2, 4, 4, 2)).astype(np.float32), exact=False)
+
+
 @examples(40)
 @given(seeds, kinds, st.booleans(), st.booleans(), activations, st.integers(1, 40), st.booleans())
 def test_fully_connected(folder, seed, dtype, per_channel, bias, activation, rows, image):

@@ -77,6 +77,27 @@ def test_activations(folder, kind, seed, dtype, in_scale, out_scale):
     check(folder, net, every_code(dtype))
 
 
+@examples(20)
+@given(seeds, kinds, scales, scales, scales)
+def test_prelu(folder, seed, dtype, in_scale, alpha_scale, out_scale):
+    rng = np.random.default_rng(seed)
+    net = Net()
+    net.tensor("x", (1, 16, 16, 3), dtype, in_scale, zero_point(rng, dtype))
+    net.constant("alpha", codes(rng, dtype, (1, 1, 3)), alpha_scale, zero_point(rng, dtype))
+    net.tensor("y", (1, 16, 16, 3), dtype, out_scale, zero_point(rng, dtype))
+    net.operator("PRELU", ["x", "alpha"], ["y"])
+    check(folder, net, np.repeat(every_code(dtype), 3, axis=-1))
+
+
+def test_float_prelu(folder):
+    net = Net()
+    net.tensor("x", (1, 4, 3), np.float32)
+    net.constant("alpha", np.array([0.1, -2, 3], np.float32))
+    net.tensor("y", (1, 4, 3), np.float32)
+    net.operator("PRELU", ["x", "alpha"], ["y"])
+    check(folder, net, np.linspace(-3, 3, 12, dtype=np.float32).reshape(1, 4, 3), exact=False)
+
+
 @examples(50)
 @given(st.sampled_from(["LOGISTIC", "TANH"]), seeds, kinds, scales)
 def test_functions(folder, kind, seed, dtype, in_scale):

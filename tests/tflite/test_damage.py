@@ -41,6 +41,19 @@ def everything(folder):
     other = step("LEAKY_RELU", [last], (1, 6, 6, 4), "LeakyReluOptions", alpha=0.1)
     last = step("ADD", [last, other], (1, 6, 6, 4), "AddOptions", fusedActivationFunction=1)
     last = step("MUL", [last, other], (1, 6, 6, 4), "MulOptions")
+    alpha = net.constant("a", np.array([[[1, -2, 3, 4]]], np.int8), 0.1)
+    last = step("PRELU", [last, alpha], (1, 6, 6, 4))
+    last = step("SPACE_TO_DEPTH", [last], (1, 3, 3, 16), "SpaceToDepthOptions", blockSize=2)
+    last = step("DEPTH_TO_SPACE", [last], (1, 6, 6, 4), "DepthToSpaceOptions", blockSize=2)
+    up = net.constant("u", rng.integers(-9, 9, (4, 2, 2, 4)).astype(np.int8), [0.1] * 4)
+    last = step(
+        "TRANSPOSE_CONV", [constant(1, 12, 12, 4), up, last], (1, 12, 12, 4),
+        "TransposeConvOptions", padding=0, strideH=2, strideW=2,
+    )  # fmt: skip
+    last = step("SPLIT", [constant(1), last], (1, 12, 12, 4), "SplitOptions", numSplits=1)
+    last = step("STRIDED_SLICE", [
+        last, constant(0, 0, 0, 0), constant(1, 12, 12, 4), constant(1, 2, 2, 1)
+    ], (1, 6, 6, 4), "StridedSliceOptions")  # fmt: skip
     pool = {"padding": 0, "strideH": 2, "strideW": 2, "filterHeight": 2, "filterWidth": 2}
     last = step("AVERAGE_POOL_2D", [last], (1, 3, 3, 4), "Pool2DOptions", **pool)
     last = step(
@@ -70,7 +83,7 @@ def everything(folder):
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     path = everything(tmp_path_factory.mktemp("tflite"))
-    assert len(pj.load_model(path).graph.layers) >= 19
+    assert len(pj.load_model(path).graph.layers) >= 24
     return path
 
 

@@ -62,6 +62,8 @@ def moves():
             [np.array([0, 1, -3, 5], i), np.array([1, 4, 9, 8], i), np.array([1, 1, 1, 1], i)],
             ("StridedSliceOptions", {"shrinkAxisMask": 4, "beginMask": 8}), (1, 3, 8),
         ),
+        ("DEPTH_TO_SPACE", [], ("DepthToSpaceOptions", {"blockSize": 2}), (1, 8, 12, 2)),
+        ("SPACE_TO_DEPTH", [], ("SpaceToDepthOptions", {"blockSize": 2}), (1, 2, 3, 32)),
         *(
             (
                 "RESIZE_NEAREST_NEIGHBOR", [np.array(size, i)],

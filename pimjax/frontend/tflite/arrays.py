@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from pimjax.array.geometry import Padding
+from pimjax.array.geometry import Padding, Pair
 from pimjax.frontend.quantized import QuantizedConv, QuantizedDense
 from pimjax.frontend.tflite.host import with_activation
 from pimjax.frontend.tflite.node import (
@@ -32,7 +32,7 @@ from pimjax.network.ops import FloatConv, FloatDense, Reshape
 def conv(node: Node) -> Lowered:
     """A convolution; fewer channels in the weights than in the input make groups."""
     stored = node.constant(1, "its weight tensor")
-    channels = _channels(node)
+    channels = channels_of(node)
     if stored.ndim != 4 or stored.shape[3] == 0 or channels % stored.shape[3]:
         raise UnsupportedError(f"weights of size {stored.shape} for {channels} input channels")
     return _convolution(node, stored.transpose(1, 2, 3, 0), channels // stored.shape[3])
@@ -41,7 +41,7 @@ def conv(node: Node) -> Lowered:
 def depthwise(node: Node) -> Lowered:
     """A convolution of each channel on its own: output o belongs to input o // multiplier."""
     stored = node.constant(1, "its weight tensor")
-    channels = _channels(node)
+    channels = channels_of(node)
     if stored.ndim != 4 or stored.shape[0] != 1 or channels == 0 or stored.shape[3] % channels:
         raise UnsupportedError(f"weights of size {stored.shape} for {channels} input channels")
     return _convolution(node, stored.transpose(1, 2, 0, 3), channels)
@@ -82,7 +82,8 @@ def padding_of(node: Node) -> Padding:
     return kinds[node.setting("Padding")]
 
 
-def _channels(node: Node) -> int:
+def channels_of(node: Node) -> int:
+    """The channels of the input, an image."""
     shape = node.tensor(0).shape
     if len(shape) != 4:
         raise UnsupportedError(f"an input of size {shape}; (batch, h, w, c) is supported")
@@ -92,8 +93,17 @@ def _channels(node: Node) -> int:
 def _convolution(node: Node, weights: np.ndarray, groups: int) -> Lowered:
     stride = node.setting("StrideH"), node.setting("StrideW")
     dilation = node.setting("DilationHFactor"), node.setting("DilationWFactor")
-    settings = stride, padding_of(node), dilation, groups
-    source = node.source()
+    return convolution(node, node.source(), weights, (stride, padding_of(node), dilation, groups))
+
+
+def convolution(
+    node: Node, source: str, weights: np.ndarray, settings: tuple[Pair, Padding, Pair, int]
+) -> Lowered:
+    """A convolution of `source` with weights (kh, kw, c/g, n) and the file's third input as bias.
+
+    `settings` are stride, padding, dilation and groups; scales and types are those of the file's
+    first and second input.
+    """
     if is_float(node.tensor(0)):
         kernel = _float_weights(node, weights)
         params = {"kernel": kernel, "bias": _bias(node, weights.shape[-1], np.float32)}

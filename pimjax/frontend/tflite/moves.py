@@ -145,6 +145,39 @@ def strided_slice(node: Node) -> Lowered:
     return _cut(node, begin, end, step)
 
 
+def depth_to_space(node: Node) -> Lowered:
+    """Channels as blocks of pixels."""
+    height, width, channels, block = _blocks(node)
+    if channels % block**2:
+        raise UnsupportedError(f"{channels} channels in blocks of {block} x {block}")
+    before = (height, width, block, block, channels // block**2)
+    return _rearranged(node, before)
+
+
+def space_to_depth(node: Node) -> Lowered:
+    """Blocks of pixels as channels."""
+    height, width, channels, block = _blocks(node)
+    if height % block or width % block:
+        raise UnsupportedError(f"{height} x {width} pixels in blocks of {block} x {block}")
+    return _rearranged(node, (height // block, block, width // block, block, channels))
+
+
+def _blocks(node: Node) -> tuple[int, int, int, int]:
+    shape, block = node.tensor(0).shape, node.setting("BlockSize")
+    if len(shape) != 4 or block < 1:
+        raise UnsupportedError(f"blocks of {block} on {shape}")
+    return (*shape[1:], block)
+
+
+def _rearranged(node: Node, cut: tuple[int, ...]) -> Lowered:
+    """Axes 1 and 2 of the cut shape changed for each other."""
+    same_codes(node, 0)
+    tensor = node.output
+    blocks = node.helper("blocks", Reshape(cut), node.source(), tensor=tensor)
+    turned = node.helper("turned", Transpose((0, 2, 1, 3, 4)), blocks.name, tensor=tensor)
+    return Lowered((blocks, turned, node.layer(Reshape(tensor.shape[1:]), turned.name)))
+
+
 def resize_nearest(node: Node) -> Lowered:
     """The nearest pixel, by the float32 arithmetic of resize_nearest_neighbor.h."""
     shape, sizes = node.tensor(0).shape, node.integers(1, "its size")

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pimjax.frontend.tflite import arithmetic, arrays, moves, pool, softmax, tables
+from pimjax.frontend.tflite import (
+    arithmetic,
+    arrays,
+    moves,
+    pool,
+    softmax,
+    tables,
+    transposed,
+)
 from pimjax.frontend.tflite.node import Lowered, Node
 
 OPERATORS: dict[str, Callable[[Node], Lowered]] = {
@@ -13,6 +21,7 @@ OPERATORS: dict[str, Callable[[Node], Lowered]] = {
     "CONCATENATION": moves.concatenate,
     "CONV_2D": arrays.conv,
     "DEPTHWISE_CONV_2D": arrays.depthwise,
+    "DEPTH_TO_SPACE": moves.depth_to_space,
     "DEQUANTIZE": arithmetic.dequantize,
     "EXPAND_DIMS": moves.reshape,
     "FULLY_CONNECTED": arrays.dense,
@@ -25,6 +34,7 @@ OPERATORS: dict[str, Callable[[Node], Lowered]] = {
     "MUL": arithmetic.multiply,
     "PAD": moves.pad,
     "PADV2": moves.pad,
+    "PRELU": tables.prelu,
     "QUANTIZE": arithmetic.quantize,
     "RELU": arithmetic.relu,
     "RELU6": arithmetic.relu6,
@@ -34,6 +44,7 @@ OPERATORS: dict[str, Callable[[Node], Lowered]] = {
     "RESIZE_NEAREST_NEIGHBOR": moves.resize_nearest,
     "SLICE": moves.box,
     "SOFTMAX": softmax.softmax,
+    "SPACE_TO_DEPTH": moves.space_to_depth,
     "SPLIT": moves.split,
     "SQUEEZE": moves.reshape,
     "STRIDED_SLICE": moves.strided_slice,
@@ -41,4 +52,5 @@ OPERATORS: dict[str, Callable[[Node], Lowered]] = {
     "SUM": pool.total,
     "TANH": tables.tanh,
     "TRANSPOSE": moves.transpose,
+    "TRANSPOSE_CONV": transposed.transposed_conv,
 }

@@ -20,6 +20,7 @@ FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "CONCATENATION": ("ConcatenationOptions", ("Axis", "FusedActivationFunction")),
     "CONV_2D": ("Conv2DOptions", (*_WINDOW, *_DILATION)),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", (*_WINDOW, *_DILATION)),
+    "DEPTH_TO_SPACE": ("DepthToSpaceOptions", ("BlockSize",)),
     "FULLY_CONNECTED": ("FullyConnectedOptions", ("FusedActivationFunction", "WeightsFormat")),
     "LEAKY_RELU": ("LeakyReluOptions", ("Alpha",)),
     "MAX_POOL_2D": _POOL,
@@ -28,6 +29,7 @@ FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "MUL": ("MulOptions", _ARITHMETIC),
     "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", _RESIZE),
     "SOFTMAX": ("SoftmaxOptions", ("Beta",)),
+    "SPACE_TO_DEPTH": ("SpaceToDepthOptions", ("BlockSize",)),
     "SPLIT": ("SplitOptions", ("NumSplits",)),
     "STRIDED_SLICE": (
         "StridedSliceOptions",
@@ -35,6 +37,7 @@ FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "SUB": ("SubOptions", _ARITHMETIC),
     "SUM": _REDUCE,
+    "TRANSPOSE_CONV": ("TransposeConvOptions", _WINDOW),
 }
 """Operators with settings: the schema's table, and its fields."""
 

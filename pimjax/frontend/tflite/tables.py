@@ -21,7 +21,7 @@ from pimjax.frontend.tflite.node import (
     spec_of,
 )
 from pimjax.frontend.tflite.reader import Tensor
-from pimjax.network.ops import Table, Unary
+from pimjax.network.ops import Binary, Table, Unary
 from pimjax.network.requantize import multiplier_and_exponent
 
 
@@ -74,6 +74,32 @@ def leaky_relu(node: Node) -> Lowered:
         return _scaled(value, *(positive if value >= 0 else negative)) + out.zero_point
 
     return _with_table(node, entry)
+
+
+def prelu(node: Node) -> Lowered:
+    """x, or alpha x where x is negative, with a constant alpha for each channel (last axis)."""
+    alpha = node.constant(1, "its alpha")
+    channels = node.output.shape[-1] if node.output.shape else 0
+    if alpha.size != channels or alpha.shape[-1:] != (channels,):
+        raise UnsupportedError(f"alpha of size {alpha.shape}; one for each channel is supported")
+    source = node.source()
+    if is_float(node.output):
+        constant = alpha.reshape((1,) * (len(node.output.shape) - 1) + (channels,))
+        layer = node.layer(Binary("prelu"), source)
+        return Lowered((layer,), {layer.name: {"constant": constant}})
+    spec, out, slope = (spec_of(each) for each in (node.tensor(0), node.output, node.tensor(1)))
+    in_scale, out_scale = np.float32(spec.scale), np.float32(out.scale)
+    positive = _fixed(in_scale / out_scale)
+    negative = _fixed(in_scale * np.float32(slope.scale) / out_scale)
+    table = np.zeros((spec.high - spec.low + 1, channels), np.int32)
+    for channel, code in enumerate(alpha.ravel()):
+        factor = int(code) - slope.zero_point
+        for i in range(len(table)):
+            value = spec.low + i - spec.zero_point
+            scaled = _scaled(value, *positive) if value >= 0 else _scaled(value * factor, *negative)
+            table[i, channel] = max(out.low, min(out.high, scaled + out.zero_point))
+    layer = node.layer(Table(spec.low), source)
+    return Lowered((layer,), {layer.name: {"table": table}})
 
 
 def hard_swish(node: Node) -> Lowered:
