@@ -1,5 +1,7 @@
 """Files that cannot be imported: one sentence each, and every unsupported node at once."""
 
+import re
+
 import numpy as np
 import onnx
 import pytest
@@ -48,12 +50,12 @@ def test_a_truncated_file(good):
             load_onnx(good)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
 def test_weights_that_are_not_finite(value):
-    weights = images(3, 2, 3, 3)
+    weights = images(3, 2, 3, 3).astype(np.float64)
     weights[1, 0, 2, 1] = value
     model = graph([node("Conv", ["x", "w"])], {"x": ["n", 2, 5, 5]}, stored={"w": weights})
-    message = rf"Conv 'Conv_y': w\[1, 0, 2, 1\] = {value}; finite numbers expected"
+    message = rf"Conv 'Conv_y': w\[1, 0, 2, 1\] = {re.escape(str(value))}; finite float32 numbers"
     with pytest.raises(ModelError, match=message):
         imported(model)
 

@@ -120,14 +120,14 @@ class Importer:
         array = self.constant(node, index)
         if array is None:
             raise UnsupportedError(f"input {index} is left out")
-        if array.dtype.kind != "f":
-            array = array.astype(np.float32)  # bfloat16 too, which is no float to NumPy
-        if not np.isfinite(array.sum(dtype=np.float64)):
-            at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        with np.errstate(over="ignore"):
+            narrow = array.astype(np.float32, copy=False)
+        if not np.isfinite(narrow.sum(dtype=np.float64)):
+            at = tuple(int(i) for i in np.argwhere(~np.isfinite(narrow))[0])
             raise UnsupportedError(
-                f"{node.given(index)}{list(at)} = {array[at]}; finite numbers expected"
+                f"{node.given(index)}{list(at)} = {array[at]}; finite float32 numbers expected"
             )
-        return array.astype(np.float32, copy=False)
+        return narrow
 
     def emit(
         self,
