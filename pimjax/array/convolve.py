@@ -23,7 +23,10 @@ def convolve(
     Traceable; codes must be in range and the accumulator must have been shown to fit.
     """
     (top, bottom), (left, right) = geometry.pad
-    padded = jnp.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
+    # The barrier keeps what made x (a requantisation, say) from being repeated for every tap.
+    padded = jnp.pad(
+        jax.lax.optimization_barrier(x), ((0, 0), (top, bottom), (left, right), (0, 0))
+    )
     prepared = engine.prepare(w, spec, geometry)
     tiling = choose_tiling(x.shape[0], geometry, engine.bytes_per_pixel(spec, geometry))
 
