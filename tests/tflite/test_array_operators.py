@@ -126,7 +126,7 @@ def test_transposed_convolution(
     ]
     net = Net()
     net.tensor("x", x.shape, dtype, scale[0], zero_point(rng, dtype))
-    inputs = add_weights(net, rng, dtype, (3, *kernel, 2), scale[1], 0, True, scale[0] * scale[1])
+    add_weights(net, rng, dtype, (3, *kernel, 2), scale[1], 0, True, scale[0] * scale[1])
     net.constant("size", np.array([1, *out, 3], np.int32))
     net.tensor("y", (1, *out, 3), dtype, scale[2], zero_point(rng, dtype))
     net.operator(
