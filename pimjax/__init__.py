@@ -7,6 +7,7 @@ from pimjax.chip.load import chip_names, load_chip
 from pimjax.chip.schema import Chip
 from pimjax.chip.stats import Stats
 from pimjax.frontend.compile import compile
+from pimjax.frontend.flax import from_flax
 from pimjax.frontend.load import load_model
 from pimjax.frontend.model import Model, ModelError
 from pimjax.network.program import Program, weights
@@ -28,6 +29,7 @@ __all__ = [
     "compile",
     "conv2d",
     "engines",
+    "from_flax",
     "load_chip",
     "load_model",
     "load_program",

@@ -10,6 +10,7 @@ from flax import nnx
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pimjax as pj
 from pimjax.demo.model import VggDigits
 from pimjax.frontend.flax import from_flax
 from pimjax.frontend.model import ModelError
@@ -533,3 +534,26 @@ def test_binary_names_and_residuals():
     assert names(model) == ["conv", "add1", "relu1"]
     assert ops(model)[1:] == [Binary("add"), Unary("relu")]
     assert model.graph.layers[1].inputs == ("input", "conv")
+
+
+def test_a_module_runs_on_a_chip():
+    """Inverted bottleneck, squeeze and excitation, one dimension: compiled and run, near float."""
+    chip = pj.load_chip("mram-pim-digital")
+    squeeze = Function(
+        lambda self, x: self.out(
+            nnx.hard_swish(self.conv(x)) * nnx.sigmoid(x.mean((1, 2), keepdims=True))
+        ),
+        conv=nnx.Conv(4, 4, (3, 3), feature_group_count=4, rngs=rngs()),
+        out=nnx.Linear(4, 3, rngs=rngs()),
+    )
+    line = nnx.Sequential(
+        *(nnx.Conv(4, 8, (5,), rngs=rngs()), nnx.BatchNorm(8, rngs=rngs()), nnx.relu),
+        *(nnx.Conv(8, 8, (3,), strides=2, rngs=rngs()), lambda x: x.mean(1)),
+    )
+    for module, shape in ((squeeze, (6, 5, 4)), (line, (20, 4))):
+        x = pictures((16, *shape))
+        model = pj.from_flax(scrambled(module), x)
+        outputs = pj.run(pj.compile(model, chip, x), x)
+        right = np.asarray(model(x)[0])
+        noise = ((outputs - right) ** 2).mean() / (right**2).mean()
+        assert noise < 1e-3

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from pimjax.frontend.jaxpr.builder import INPUT, Builder, Node, Unsupported
 from pimjax.frontend.jaxpr.lower import SUPPORTED, usable, walk
@@ -19,6 +18,9 @@ from pimjax.network.graph import Graph, Image, Input, Layer
 from pimjax.network.ops import Binary, Identity, Softmax, Unary
 from pimjax.network.tensor import require_finite
 
+if TYPE_CHECKING:
+    from flax import nnx
+
 
 def from_flax(module: nnx.Module, sample_input: Any) -> Model:
     """The float model that computes what the module does in inference, at any batch size.
@@ -29,6 +31,8 @@ def from_flax(module: nnx.Module, sample_input: Any) -> Model:
     ("relu1", "add2"). Raises ModelError: one that names everything the model cannot express, or
     what is wrong with the arrays or the sample.
     """
+    from flax import nnx  # takes as long to import as all of pimjax
+
     if not isinstance(module, nnx.Module):
         raise ModelError(f"module: a flax.nnx.Module expected, {type(module).__name__} given")
     shape = np.shape(sample_input)
@@ -71,6 +75,8 @@ def from_flax(module: nnx.Module, sample_input: Any) -> Model:
 
 
 def _inference_copy(module: nnx.Module) -> tuple[Any, Any]:
+    from flax import nnx
+
     copy = nnx.merge(*nnx.split(module), copy=True)
     copy.eval()
     return nnx.split(copy)

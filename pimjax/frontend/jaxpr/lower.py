@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
-import flax
 import jax
 import numpy as np
 from jax.extend.core import Literal
@@ -150,14 +150,18 @@ def _plain(value: Any) -> Any:
     return value if jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended) else np.asarray(value)
 
 
-LIBRARIES = tuple(os.path.dirname(str(module.__file__)) for module in (jax, flax, pimjax.frontend))
+@cache
+def _libraries() -> tuple[str, ...]:
+    import flax
+
+    return tuple(os.path.dirname(str(module.__file__)) for module in (jax, flax, pimjax.frontend))
 
 
 def where(eqn: Any) -> str:
     """The line of the user's code that an equation comes from, as "in NAME, FILE:LINE"."""
     traceback = eqn.source_info.traceback
     for frame in traceback.frames if traceback is not None else ():
-        if not frame.file_name.startswith(LIBRARIES):
+        if not frame.file_name.startswith(_libraries()):
             file = os.path.basename(frame.file_name)
             return f"in {frame.function_name}, {file}:{frame.line_num}"
     return ""
