@@ -17,6 +17,7 @@ from pimjax.network.ops import Dequantize
 from pimjax.network.ops.base import Context, Result
 from pimjax.network.program import Plan, Program
 from pimjax.network.tensor import TensorSpec, require_finite
+from pimjax.numerics.reals import held
 
 
 class Traced(NamedTuple):
@@ -43,7 +44,8 @@ def execute(
 ) -> dict[str, Result]:
     """Every layer's result for input tensors with a batch axis. Traceable.
 
-    Codes rest in the smallest integer type between layers and are int32 inside them.
+    Codes rest in the smallest integer type between layers and are int32 inside them. On a chip the
+    host's real numbers are rounded layer by layer: neither the batch nor a trace changes a bit.
     """
     tensors = {item.name: value for item, value in zip(graph.inputs, inputs, strict=True)}
     results: dict[str, Result] = {}
@@ -52,6 +54,8 @@ def execute(
         result = layer.op.apply(operands, image.get(layer.name, {}), context)
         if layer.tensor is not None:
             result = result._replace(output=result.output.astype(layer.tensor.dtype))
+        elif jnp.issubdtype(result.output.dtype, jnp.floating) and context.spec is not None:
+            result = result._replace(output=held(result.output))
         results[layer.name], tensors[layer.name] = result, result.output
     return results
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,12 +13,18 @@ import jax.numpy as jnp
 from pimjax.array.geometry import Padding, Pair
 from pimjax.network.ops.base import Context, Place, Result
 from pimjax.network.ops.digital.pool import windows
+from pimjax.numerics.reals import held, total
+
+
+def _mean(x: jax.Array, axes: tuple[int, ...], keep: bool) -> jax.Array:
+    return total(x, axes, keep) / math.prod(x.shape[axis] for axis in axes)
+
 
 REDUCTIONS: dict[str, Callable[..., jax.Array]] = {
-    "mean": jnp.mean,
-    "max": jnp.max,
-    "min": jnp.min,
-    "sum": jnp.sum,
+    "mean": _mean,
+    "max": lambda x, axes, keep: jnp.max(x, axis=axes, keepdims=keep),
+    "min": lambda x, axes, keep: jnp.min(x, axis=axes, keepdims=keep),
+    "sum": total,
 }
 
 
@@ -71,7 +78,7 @@ class Reduce:
     ) -> Result:
         """The reduced numbers; reduced axes stay with length 1 where `keep`."""
         axes = tuple(axis + 1 for axis in self.axes)
-        return Result(REDUCTIONS[self.function](inputs[0], axis=axes, keepdims=self.keep))
+        return Result(REDUCTIONS[self.function](inputs[0], axes, self.keep))
 
 
 @dataclass(frozen=True)
@@ -87,11 +94,13 @@ class Softmax:
         self, inputs: tuple[jax.Array, ...], params: dict[str, jax.Array], context: Context
     ) -> Result:
         """Shares that add up to 1, or their logarithms."""
-        function = jax.nn.log_softmax if self.log else jax.nn.softmax
         # A product just before would be fused with the subtraction of the maximum, but not with the
         # maximum: the two differ by a rounding, and exp of that overflows where x is beyond 1e9.
-        x = jnp.maximum(inputs[0], jnp.finfo(jnp.float32).min)
-        return Result(function(x, axis=self.axis + 1))
+        x, axis = held(inputs[0]), self.axis + 1
+        below = held(x - jnp.max(x, axis=axis, keepdims=True))
+        shares = held(jnp.exp(below))
+        whole = held(total(shares, (axis,), keep=True))
+        return Result(below - jnp.log(whole) if self.log else shares / whole)
 
 
 @dataclass(frozen=True)
