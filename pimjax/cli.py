@@ -63,13 +63,19 @@ _FILE = click.Path(path_type=Path)
     "--images", type=_FILE, required=True, help="A folder of pictures, an .npz or an .npy file."
 )
 @click.option("--labels", help="An .npz, .npy or text file, or 'names': numbers in file names.")
-@click.option("--label-offset", type=int, default=0, help="Added to every label.")
+@click.option(
+    "--label-offset",
+    type=click.IntRange(-(1 << 31), 1 << 31),
+    metavar="INTEGER",
+    default=0,
+    help="Added to every label.",
+)
 @click.option(
     "--normalize",
     default="auto",
     show_default=True,
     help="How pixels become numbers: auto, none, unit (x / 255), signed ((x - 127) / 128), "
-    "imagenet, or MEAN,DEVIATION.",
+    "imagenet, codes (they are the input codes), or MEAN,DEVIATION.",
 )
 @click.option(
     "--calibration", type=_FILE, help="Calibration images; without it some of --images serve."
@@ -181,7 +187,7 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         named = error.filename and error.strerror
         _complain(f"{error.filename}: {error.strerror}" if named else str(error))
-    except (ValueError, TypeError, ModuleNotFoundError) as error:
+    except (ValueError, TypeError, ImportError) as error:
         _complain(str(error))
     except (KeyboardInterrupt, click.Abort):
         _complain("interrupted", status=130)

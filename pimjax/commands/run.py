@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -15,24 +17,28 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pimjax.array.engines import select
+from pimjax.chip.arithmetic import require_supported
 from pimjax.chip.schema import Chip
-from pimjax.chip.stats import Stats
-from pimjax.commands.images import Images, load_labels, normalised, open_images
-from pimjax.demo.report import wilson_interval, write_whole
+from pimjax.commands.images import Images, load_labels, open_images
+from pimjax.commands.outcome import Outcome, accuracy_lines, collect, saturation_table
+from pimjax.commands.pixels import pixel_rule
+from pimjax.demo.report import write_whole
+from pimjax.frontend.adc import clip_limit
 from pimjax.frontend.compile import compile
 from pimjax.frontend.load import load_model
 from pimjax.frontend.model import Model
 from pimjax.frontend.report import compare
 from pimjax.network.describe import describe
-from pimjax.network.graph import Graph
 from pimjax.network.program import Program
-from pimjax.network.run import batches, code_output, require_images
+from pimjax.network.run import Batch, batches, code_output, only_input
 from pimjax.network.save import load_program
 from pimjax.network.shapes import results_by_shape
-from pimjax.network.text import aligned, shortened_apart
 
 REPORTED_IMAGES = 32
 """Images that the layer-by-layer report looks at."""
+
+SAVED = ".pim"
 
 
 @dataclass(frozen=True)
@@ -58,39 +64,29 @@ class Request:
     out: Path | None = None
     save: Path | None = None
 
+    @property
+    def is_saved(self) -> bool:
+        """Whether the model is a program that was compiled before."""
+        return self.model.suffix.lower() == SAVED
 
-@dataclass(frozen=True)
-class Outcome:
-    """Output codes and statistics of all images, and how long they took without compilation."""
 
-    codes: np.ndarray
-    stats: dict[str, Stats]
-    images_per_s: float
+_COMPILED_IN = ("calibration", "calibration_images", "ranges", "adc", "chips")
+"""What was settled when a saved program was compiled."""
 
 
 def run_command(request: Request) -> None:
     """Runs the request and prints accuracy and saturation; files are written when all is done."""
-    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+    # Names of layers and files are text, whatever brackets and colons they hold.
+    width = None if sys.stdout.isatty() else 120
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
     started = time.perf_counter()
-    model, program, entry_graph = _opened(request)
-    entry = entry_graph.inputs[0]
-    images, rule = normalised(
-        open_images(request.images, entry, request.limit), request.normalize, entry
-    )
-    require_images(images, entry)
+    _require_sound(request)
+    opened = _saved(request) if request.is_saved else load_model(request.model)
+    images, rule = _images(request, request.images, opened, request.limit)
     labels = None
     if request.labels is not None:
         labels = load_labels(request.labels, images, request.label_offset)
-    if program is None:
-        assert model is not None and request.chip is not None
-        calibration = _calibration(request, images, model)
-        program = compile(
-            *(model, request.chip, calibration),
-            ranges=request.ranges,  # type: ignore[arg-type]
-            adc=request.adc,
-            engine=request.engine,
-            chips=request.chips,
-        )
+    program = _program(request, opened, images)
     if labels is not None:
         _require_classes(program, labels)
     ready = time.perf_counter() - started
@@ -98,54 +94,110 @@ def run_command(request: Request) -> None:
     converter = "no ADC" if adc.kind == "none" else f"{adc.bits}-bit ADC"
     console.print(
         f"{request.model.name} on {program.chip.name} ({converter}), {len(images)} images from "
-        f"{images.source} taken as {rule}; ready in {ready:.0f} s"
+        f"{images.source}, pixels {rule}; ready in {ready:.0f} s"
     )
     if request.describe:
         console.print(describe(program).table(120))
-    outcome = _run(program, images, request.batch_size, console)
-    decisions = _decisions(outcome.codes)
+    outcome, images_per_s = _run(program, images, labels, request.batch_size, console)
     console.print()
-    for line in _accuracy_lines(outcome.codes, labels):
+    for line in accuracy_lines(outcome):
         console.print(line)
-    console.print(f"{outcome.images_per_s:.3g} images/s after compilation\n")
-    for line in saturation_table(outcome.stats):
+    console.print(f"{images_per_s:.3g} images/s after compilation\n")
+    for line in saturation_table(outcome.counts):
         console.print(line)
     if request.report:
+        model = opened if isinstance(opened, Model) else None
         console.print()
         console.print(str(compare(program, images[slice(0, REPORTED_IMAGES)], model)))
-    if request.save is not None:
-        program.save(request.save)
-        console.print(f"wrote {request.save}")
-    if request.out is not None:
-        record = _record(request, program, rule, outcome, decisions, labels)
-        request.out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(request.out, (json.dumps(record, indent=1) + "\n").encode())
-        console.print(f"wrote {request.out}")
+    _write(request, program, rule, outcome, labels)
+    for path in filter(None, (request.save, request.out)):
+        console.print(f"wrote {path}")
 
 
-def _opened(request: Request) -> tuple[Model | None, Program | None, Graph]:
-    if request.model.suffix.lower() == ".pim":
-        program = load_program(request.model)
-        return None, program, program.plan.graph
+def _require_sound(request: Request) -> None:
+    """Refuses before the work what would be refused, or cannot be written, after it."""
+    for path in filter(None, (request.out, request.save)):
+        _require_writable(path)
+    if request.save is not None and request.save.suffix.lower() != SAVED:
+        raise ValueError(f"--save {request.save}: a file ending in {SAVED} expected")
+    if request.is_saved:
+        for field in fields(Request):
+            if field.name in _COMPILED_IN and getattr(request, field.name) != field.default:
+                name = field.name.replace("_", "-")
+                raise ValueError(
+                    f"--{name}: {request.model} was compiled already, and this with it; "
+                    f"leave --{name} out, or compile the model again"
+                )
+        return
+    if request.adc != "chip":
+        clip_limit(request.adc)
+    if request.chip is not None:
+        require_supported(request.chip)
+        select(request.engine, request.chip.bitline())
+
+
+def _require_writable(path: Path) -> None:
+    if path.is_dir():
+        raise ValueError(f"{path}: a folder; the path of a file to write expected")
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"{path}: cannot be written, as {there} is no folder to write to")
+
+
+def _saved(request: Request) -> Program:
+    program = load_program(request.model)
+    if request.chip not in (None, program.chip):
+        raise ValueError(
+            f"--chip: {request.model} was compiled for {program.chip.name!r}, and not as it is "
+            f"given here; leave --chip out, or compile the model again"
+        )
+    if request.engine == "auto":
+        return program
+    select(request.engine, program.plan.spec)
+    return replace(program, plan=replace(program.plan, engine=request.engine))
+
+
+def _images(
+    request: Request, path: Path, opened: Model | Program, limit: int | None = None
+) -> tuple[Images, str]:
+    """Images as the network takes them, and in words how pixels became numbers."""
+    graph = opened.graph if isinstance(opened, Model) else opened.plan.graph
+    entry = only_input(graph)
+    images = open_images(path, entry, limit)
+    words, rule = pixel_rule(request.normalize, images.stored, entry, request.is_saved)
+    return replace(images, rule=rule), words
+
+
+def _program(request: Request, opened: Model | Program, images: Images) -> Program:
+    if isinstance(opened, Program):
+        return opened
     if request.chip is None:
         raise ValueError(f"{request.model}: a model needs a chip to run on; give --chip")
-    model = load_model(request.model)
-    return model, None, model.graph
+    return compile(
+        *(opened, request.chip, _calibration(request, images, opened)),
+        ranges=request.ranges,  # type: ignore[arg-type]
+        adc=request.adc,
+        engine=request.engine,
+        chips=request.chips,
+    )
 
 
 def _calibration(request: Request, images: Images, model: Model) -> np.ndarray | None:
     if model.is_quantized and request.adc == "chip":
         return None
-    entry = model.graph.inputs[0]
     source = images
     if request.calibration is not None:
-        source = normalised(open_images(request.calibration, entry), request.normalize, entry)[0]
-        require_images(source, entry)
-    if request.calibration_images < len(source):
-        # Evenly spread: files are often sorted by class.
-        chosen = np.linspace(0, len(source) - 1, request.calibration_images).astype(int)
-        return np.concatenate([source[slice(i, i + 1)] for i in chosen])
-    return source[slice(None)]
+        source = _images(request, request.calibration, model)[0]
+    # Evenly spread: files are often sorted by class.
+    count = min(request.calibration_images, len(source))
+    chosen = np.linspace(0, len(source) - 1, count).astype(int)
+    stored = np.concatenate([source.read(slice(i, i + 1)) for i in chosen])
+    if not stored.any():
+        raise ValueError(
+            f"{source.source}: all {count} calibration images are zero; give typical images of "
+            f"the task with --calibration"
+        )
+    return source.rule(stored)
 
 
 def _require_classes(program: Program, labels: np.ndarray) -> None:
@@ -158,81 +210,53 @@ def _require_classes(program: Program, labels: np.ndarray) -> None:
         )
 
 
-def _run(program: Program, images: Images, batch_size: int, console: Console) -> Outcome:
+def _run(
+    program: Program,
+    images: Images,
+    labels: np.ndarray | None,
+    batch_size: int,
+    console: Console,
+) -> tuple[Outcome, float]:
+    """The outcome, and images a second without compilation."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    codes: list[np.ndarray] = []
-    stats: dict[str, Stats] = {}
+    ends: list[tuple[int, float]] = []
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("compiling and running", total=len(images))
-        first = done = 0
-        compiled = time.perf_counter()
-        for batch in batches(program, images, batch_size):
-            codes.append(batch.codes)
-            stats = {n: stats[n] + s if n in stats else s for n, s in batch.stats.items()}
-            done += len(batch.codes)
-            if not first:
-                first, compiled = done, time.perf_counter()
-            progress.update(task, completed=done, description="running")
-        if done == first:  # one batch: once more, now that it is compiled
-            compiled, first = time.perf_counter(), 0
+
+        def watched() -> Iterator[Batch]:
+            for batch in batches(program, images, batch_size):
+                ends.append((len(batch.codes), time.perf_counter()))
+                progress.update(task, advance=len(batch.codes), description="running")
+                yield batch
+
+        outcome = collect(watched(), labels, program.layers)
+        if len(ends) == 1:  # once more, now that it is compiled
+            ends.insert(0, (0, time.perf_counter()))
             deque(batches(program, images, batch_size), maxlen=0)
-    seconds = time.perf_counter() - compiled
-    return Outcome(np.concatenate(codes), stats, (done - first) / max(seconds, 1e-9))
+            ends[1] = (len(images), time.perf_counter())
+    seconds = ends[-1][1] - ends[0][1]
+    return outcome, sum(count for count, _ in ends[1:]) / max(seconds, 1e-9)
 
 
-def _decisions(codes: np.ndarray) -> np.ndarray:
-    return codes.reshape(len(codes), -1).argmax(axis=1)
-
-
-def _accuracy_lines(codes: np.ndarray, labels: np.ndarray | None) -> list[str]:
-    scores = codes.reshape(len(codes), -1)
-    classes = scores.shape[1]
-    if labels is None:
-        counts = np.bincount(scores.argmax(axis=1), minlength=classes)
-        common = np.argsort(-counts, kind="stable")[:5]
-        shown = ", ".join(f"{c} ({counts[c]})" for c in common if counts[c])
-        return [f"no labels given; most frequent decisions: {shown}"]
-    lines = []
-    for k in (1, 5):
-        if k == 1 or classes >= 20:
-            right = int(top_k(scores, labels, k).sum())
-            low, high = wilson_interval(right, len(labels))
-            lines.append(
-                f"top-{k} {100 * right / len(labels):.2f} %  "
-                f"(95 % interval {100 * low:.2f} .. {100 * high:.2f}, {right} of {len(labels)})"
-            )
-    return lines
-
-
-def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """Whether each label is among the k largest scores; of equal ones the lower class is first."""
-    own = np.take_along_axis(scores, labels[:, None], axis=1)
-    classes = np.arange(scores.shape[1])[None]
-    ahead = (scores > own) | ((scores == own) & (classes < labels[:, None]))
-    return ahead.sum(axis=1) < k
-
-
-def saturation_table(stats: dict[str, Stats]) -> list[str]:
-    """Conversions and clipped ones by layer, in lines of text; a total at the end."""
-    if not any(stat.conversions for stat in stats.values()):
-        return ["no conversions: this chip has no ADC"]
-    names = shortened_apart([*stats], 48)
-    total = [sum(getattr(stat, field) for stat in stats.values()) for field in _COUNTS]
-    rows = [[getattr(stat, field) for field in _COUNTS] for stat in stats.values()]
-    columns = {"layer": ["layer", *names, "all"]}
-    for index, title in enumerate(("conversions", "clipped low", "clipped high")):
-        columns[title] = [title, *(f"{row[index]:,}" for row in (*rows, total))]
-    shares = [100 * (row[1] + row[2]) / max(1, row[0]) for row in (*rows, total)]
-    columns["clipped %"] = ["clipped %", *(f"{share:.4g}" for share in shares)]
-    return aligned(columns, ("layer",))
-
-
-_COUNTS = ("conversions", "clipped_low", "clipped_high")
+def _write(
+    request: Request,
+    program: Program,
+    rule: str,
+    outcome: Outcome,
+    labels: np.ndarray | None,
+) -> None:
+    for path in filter(None, (request.save, request.out)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if request.save is not None:
+        program.save(request.save)
+    if request.out is not None:
+        record = _record(request, program, rule, outcome, labels)
+        write_whole(request.out, (json.dumps(record, indent=1) + "\n").encode())
 
 
 def _record(
@@ -240,7 +264,6 @@ def _record(
     program: Program,
     rule: str,
     outcome: Outcome,
-    decisions: np.ndarray,
     labels: np.ndarray | None,
 ) -> dict[str, Any]:
     tensor = code_output(program.plan.graph)[1]
@@ -250,17 +273,13 @@ def _record(
         "chip": program.chip.to_toml(),
         "images": str(request.images),
         "pixels": rule,
-        "count": len(decisions),
-        "decisions": decisions.tolist(),
+        "count": len(outcome.decisions),
+        "decisions": outcome.decisions.tolist(),
         "output": None if tensor is None else [tensor.scale, tensor.zero_point],
-        "layers": {
-            name: {field: getattr(stat, field) for field in _COUNTS}
-            for name, stat in outcome.stats.items()
-        },
+        "layers": {name: counts._asdict() for name, counts in outcome.counts.items()},
     }
     if labels is not None:
-        scores = outcome.codes.reshape(len(labels), -1)
         record["labels"] = labels.tolist()
-        record["top1"] = float(top_k(scores, labels, 1).mean())
-        record["top5"] = float(top_k(scores, labels, 5).mean())
+        for k in (1, 5):
+            record[f"top{k}"] = outcome.top(k) / len(labels)
     return record
