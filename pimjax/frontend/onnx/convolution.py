@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pimjax.array.geometry import Pair
@@ -9,6 +11,7 @@ from pimjax.frontend.onnx.node import Node, UnsupportedError
 from pimjax.frontend.onnx.state import Importer, Value
 from pimjax.frontend.onnx.window import Sides, as_image, as_pair, window
 from pimjax.network.ops import FloatConv, Pad, Spread
+from pimjax.network.ops.base import Op
 
 
 def conv(importer: Importer, node: Node) -> Value:
@@ -19,13 +22,12 @@ def conv(importer: Importer, node: Node) -> Value:
     if node.get("kernel_shape", shape[2:]) != shape[2:]:
         raise UnsupportedError(f"kernel_shape {node.get('kernel_shape')} of weights {shape}")
     groups = node.get("group", 1)
-    if x.shape[1] != shape[1] * groups or shape[0] % groups:
+    if groups < 1 or x.shape[1] != shape[1] * groups or shape[0] % groups:
         raise UnsupportedError(f"weights {shape} in {groups} groups over {list(x.shape)}")
     found = window(node, x, weights.shape[2:])
     op = FloatConv(found.stride, found.pad, found.dilation, groups)
-    bias = importer.weights(node, 2) if node.given(2) else np.zeros(shape[0], np.float32)
-    params = {"kernel": kernel_of(weights), "bias": bias}
-    out = (*x.shape[:1], shape[0], *found.out[4 - len(x.shape) :])
+    params = {"kernel": kernel_of(weights), "bias": _bias(importer, node, shape[0])}
+    out = _sized(x, shape[0], found.out)
     return importer.emit(node, op, (x,), out, x.axes, params)
 
 
@@ -39,35 +41,44 @@ def conv_transpose(importer: Importer, node: Node) -> Value:
     x = as_image(importer, node, importer.value(node, 0))
     weights = importer.weights(node, 1)
     rank, groups = weights.ndim - 2, node.get("group", 1)
-    if rank != len(x.shape) - 2 or x.shape[1] != weights.shape[0] or weights.shape[0] % groups:
+    fits = rank == len(x.shape) - 2 and groups >= 1 and x.shape[1] == weights.shape[0]
+    if not fits or weights.shape[0] % groups:
         raise UnsupportedError(f"weights {list(weights.shape)} over {list(x.shape)}")
     node.ignore("kernel_shape")
     kernel = flipped_kernel(weights, groups)
     stride, dilation = as_pair(node.get("strides"), rank), as_pair(node.get("dilations"), rank)
     sides = _transposed_sides(node, x, kernel.shape[:2], stride, dilation, rank)
     if stride != (1, 1):
-        gaps = (stride[0] - 1, stride[1] - 1)
-        lengths = [(n - 1) * step + 1 for n, step in zip(x.lengths, stride, strict=False)]
-        wide = (*x.shape[:2], *lengths[2 - rank :])
-        x = importer.emit(node, Spread(gaps), (x,), wide, x.axes, step="spread")
-    crop = tuple((min(a, 0), min(b, 0)) for a, b in sides)
+        size = [(n - 1) * step + 1 for n, step in zip(x.lengths, stride, strict=False)]
+        op: Op = Spread((stride[0] - 1, stride[1] - 1))
+        x = importer.emit(node, op, (x,), _sized(x, x.shape[1], size), x.axes, step="spread")
+    crop = tuple((min(before, 0), min(after, 0)) for before, after in sides)
     if any(map(any, crop)):
-        lengths = [n + sum(cut) for n, cut in zip(x.lengths, crop, strict=False)]
-        cut = (*x.shape[:2], *lengths[2 - rank :])
-        x = importer.emit(node, Pad((*crop, (0, 0))), (x,), cut, x.axes, step="crop")
-    padding = (
-        (max(sides[0][0], 0), max(sides[0][1], 0)),
-        (max(sides[1][0], 0), max(sides[1][1], 0)),
-    )
-    op = FloatConv((1, 1), padding, dilation, groups)
-    channels = kernel.shape[3]
-    bias = importer.weights(node, 2) if node.given(2) else np.zeros(channels, np.float32)
-    out = [
-        n + sum(pad) - (size - 1) * spread
-        for n, pad, size, spread in zip(x.lengths, padding, kernel.shape, dilation, strict=False)
+        size = [n + sum(cut) for n, cut in zip(x.lengths, crop, strict=False)]
+        op = Pad((*crop, (0, 0)))
+        x = importer.emit(node, op, (x,), _sized(x, x.shape[1], size), x.axes, step="crop")
+    pad = tuple((max(before, 0), max(after, 0)) for before, after in sides)
+    size = [
+        n + sum(amounts) - (taps - 1) * spread
+        for n, amounts, taps, spread in zip(x.lengths, pad, kernel.shape, dilation, strict=False)
     ]
-    shape = (x.shape[0], channels, *out[2 - rank :])
-    return importer.emit(node, op, (x,), shape, x.axes, {"kernel": kernel, "bias": bias})
+    channels = kernel.shape[3]
+    params = {"kernel": kernel, "bias": _bias(importer, node, channels)}
+    op = FloatConv((1, 1), pad, dilation, groups)
+    return importer.emit(node, op, (x,), _sized(x, channels, size), x.axes, params)
+
+
+def _bias(importer: Importer, node: Node, channels: int) -> np.ndarray:
+    """One number for each channel, 0 where the node has none."""
+    bias = importer.weights(node, 2) if node.given(2) else np.zeros(channels, np.float32)
+    if bias.shape != (channels,):
+        raise UnsupportedError(f"a bias {list(bias.shape)} for {channels} channels")
+    return bias
+
+
+def _sized(x: Value, channels: int, size: Sequence[int]) -> tuple[int, ...]:
+    """The shape of an image (or of one of height 1) with other channels, height and width."""
+    return (x.shape[0], channels, *size[4 - len(x.shape) :])
 
 
 def flipped_kernel(weights: np.ndarray, groups: int) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import reduce
 
 import numpy as np
 
@@ -80,17 +79,13 @@ def many(function: str, mean: bool = False) -> Handler:
         node.ignore("consumed_inputs")
         operands = [_operand(importer, node, index) for index in range(len(node.inputs))]
         operands.sort(key=lambda operand: not isinstance(operand, Value))
-        share = [np.array(1 / len(operands), np.float32)] if mean and len(operands) > 1 else []
-        last = len(operands) + len(share) - 2
-
-        def join(total: Operand, item: tuple[int, str, Operand]) -> Operand:
-            index, name, operand = item
-            step = "" if index == last else str(index)
-            return combine(importer, node, name, total, operand, step)
-
-        named = [(function, operand) for operand in operands[1:]] + [("mul", s) for s in share]
-        steps = [(index, *pair) for index, pair in enumerate(named)]
-        total = reduce(join, steps, operands[0])
+        steps = [(function, operand) for operand in operands[1:]]
+        if mean and steps:
+            steps.append(("mul", np.array(1 / len(operands), np.float32)))
+        total = operands[0]
+        for index, (name, operand) in enumerate(steps, start=1):
+            step = "" if index == len(steps) else str(index)
+            total = combine(importer, node, name, total, operand, step)
         assert isinstance(total, Value)
         return total
 

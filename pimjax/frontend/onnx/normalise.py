@@ -23,6 +23,9 @@ def batch_norm(importer: Importer, node: Node) -> Value:
     gamma, beta, mean, variance = (
         importer.weights(node, index).astype(np.float64) for index in range(1, 5)
     )
+    wrong = [a.shape for a in (gamma, beta, mean, variance) if a.shape != (x.shape[1],)]
+    if wrong:
+        raise UnsupportedError(f"parameters {list(wrong[0])} for {x.shape[1]} channels")
     if (variance < 0).any():
         raise UnsupportedError(f"a variance {variance.min()}; 0 and more can be")
     scale = gamma / np.sqrt(variance + node.get("epsilon", 1e-5))

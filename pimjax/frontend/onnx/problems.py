@@ -47,6 +47,6 @@ class Problems:
             lines.append(f"{operator} {', '.join(names)}{why}")
         text = lines[0] if len(lines) == 1 else "\n".join(["cannot be imported:", *lines])
         if any(not reason for _, reason in self._found):
-            known = ", ".join(sorted(name for _, name in HANDLERS))
+            known = ", ".join(sorted({name for _, name in HANDLERS}))
             text += f"\nsupported operators: {known}"
         raise ModelError(text)

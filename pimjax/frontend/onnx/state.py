@@ -192,7 +192,9 @@ class Importer:
 
 
 def require_size(shape: Sequence[int]) -> None:
-    """Raises UnsupportedError for a tensor that no memory holds."""
+    """Raises UnsupportedError for a tensor that is empty, or that no memory holds."""
+    if shape and min(shape) < 1:
+        raise UnsupportedError(f"an empty tensor {list(shape)}")
     if math.prod(shape) >= LARGEST:
         raise UnsupportedError(f"a tensor {list(shape)}; less than {LARGEST} elements can be")
 

@@ -90,4 +90,6 @@ def as_pair(values: object, rank: int) -> Pair:
     """One number for h and w each; 1 for what is not given."""
     numbers = [int(v) for v in values] if values is not None else [1] * rank  # type: ignore[attr-defined]
     full = [1] * (2 - rank) + numbers
+    if len(full) != 2 or min(full) < 1:
+        raise UnsupportedError(f"strides, dilations or a kernel {numbers} over {rank} axes")
     return full[0], full[1]
