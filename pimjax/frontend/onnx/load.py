@@ -29,32 +29,35 @@ def load_onnx(path: Path) -> Model:
     """
     proto = read.read(path)
     opsets = read.opsets(proto, path)
-    nodes, wanted = _needed(proto.graph, [decode(node, opsets) for node in proto.graph.node])
     try:
-        importer = Importer()
-        _store(importer, proto.graph, wanted, path.parent)
-        nodes = rewritten(nodes, importer.constants, [item.name for item in proto.graph.output])
-        wanted.update(name for node in nodes for name in node.inputs)
-        bind_inputs(importer, proto.graph, wanted)
-        problems = Problems()
-        left = nodes[::-1]
-        while left:
-            node = left.pop()
-            if branches.is_decided(importer, node):
-                store = partial(read.stored, folder=path.parent)
-                left += branches.taken(importer, node, opsets, wanted, store)[::-1]
-                continue
-            try:
-                _lower(importer, node, wanted, problems)
-            except ModelError:
-                raise
-            except Exception:
-                read.check(proto)
-                raise
-        problems.check()
-        outputs = bind_outputs(importer, proto.graph)
+        return _lowered(proto, opsets, path)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
+    except Exception:
+        read.check(proto, path)
+        raise
+
+
+def _lowered(proto: Any, opsets: dict[str, int], path: Path) -> Model:
+    nodes, wanted = _needed(proto.graph, [decode(node, opsets) for node in proto.graph.node])
+    importer = Importer()
+    store = partial(read.stored, folder=path.parent)
+    for tensor in proto.graph.initializer:
+        if tensor.name in wanted:
+            importer.constants[tensor.name] = store(tensor)
+    nodes = rewritten(nodes, importer.constants, [item.name for item in proto.graph.output])
+    wanted.update(name for node in nodes for name in node.inputs)
+    bind_inputs(importer, proto.graph, wanted)
+    problems = Problems()
+    left = nodes[::-1]
+    while left:
+        node = left.pop()
+        if branches.is_decided(importer, node):
+            left += branches.taken(importer, node, opsets, wanted, store)[::-1]
+        else:
+            _lower(importer, node, wanted, problems)
+    problems.check()
+    outputs = bind_outputs(importer, proto.graph)
     layers = pruned(tuple(importer.layers), outputs)
     kept = {layer.name for layer in layers}
     params = {name: arrays for name, arrays in importer.params.items() if name in kept}
@@ -70,12 +73,6 @@ def _needed(graph: Any, nodes: list[Node]) -> tuple[list[Node], set[str]]:
             kept.append(node)
             wanted.update(filter(None, node.inputs), branches.outer_names(node.proto))
     return kept[::-1], wanted
-
-
-def _store(importer: Importer, graph: Any, wanted: set[str], folder: Path) -> None:
-    for tensor in graph.initializer:
-        if tensor.name in wanted:
-            importer.constants[tensor.name] = read.stored(tensor, folder)
 
 
 def _lower(importer: Importer, node: Node, wanted: set[str], problems: Problems) -> None:

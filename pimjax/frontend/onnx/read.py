@@ -36,15 +36,15 @@ def read(path: Path) -> Any:
     return model
 
 
-def check(model: Any) -> None:
+def check(model: Any, path: Path) -> None:
     """Raises ModelError where the model breaks ONNX's own rules."""
     from onnx import checker
 
     try:
         checker.check_model(model)
-    except checker.ValidationError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"not a valid ONNX model: {reason}") from None
+    except Exception as error:  # of a model that it cannot even look through, anything
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{path}: not a valid ONNX model: {reason}") from None
 
 
 def opsets(model: Any, path: Path) -> dict[str, int]:
