@@ -22,7 +22,8 @@ def commands() -> list[str]:
 
 
 @pytest.mark.parametrize("index", range(len(blocks("python"))))
-def test_python_examples(index, capsys):
+def test_python_examples(index, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     exec(compile(blocks("python")[index], f"README.md, example {index}", "exec"), {})
     capsys.readouterr()
 
@@ -44,10 +45,12 @@ def test_pimjax_commands(command, capsys):
     assert capsys.readouterr().out
 
 
-def test_the_demo_s_options_parse():
-    (demo,) = (c.split()[1:] for c in commands() if c.startswith("pimjax demo"))
-    parsed = cli.demo.make_context("demo", demo[1:])
-    assert parsed.params["images"] == 200
+def test_the_options_of_demo_and_run_parse():
+    demos = [c.split()[2:] for c in commands() if c.startswith("pimjax demo")]
+    parsed = [cli.demo.make_context("demo", options).params for options in demos]
+    assert parsed[0]["images"] == 200 and parsed[1]["imagenet"]
+    (line,) = [c.split()[2:] for c in commands() if c.startswith("pimjax run")]
+    assert cli.run.make_context("run", line).params["adc"] == "mse"
 
 
 def test_the_quoted_error_is_what_is_printed(capsys):

@@ -1,0 +1,46 @@
+"""Accuracy of real networks on the chip, with the margins that are promised."""
+
+import numpy as np
+import pytest
+
+import pimjax as pj
+from benchmarks import accuracy
+from benchmarks.networks import FLOAT, QUANTISED
+from tests.data import data_path
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("name", "images"), [("resnet20", None), ("resnet56", 400), ("efficientnet-lite0", 200)]
+)
+def test_eight_bits_cost_little(name, images):
+    data_path(f"models/{FLOAT[name].file}")
+    exact, chip, agreement, count = accuracy.eight_bits(name, images)
+    # A fewer images, b more points: two in a hundred decisions on the edge fall either way.
+    margin = accuracy.MARGIN[name] + (100 / count) * (2 if images else 0)
+    assert chip >= exact - margin
+    assert agreement > 95
+
+
+@pytest.mark.parametrize("name", QUANTISED)
+def test_decisions_are_those_of_litert(name):
+    pytest.importorskip("ai_edge_litert")
+    data_path(f"models/{QUANTISED[name].file}")
+    _, _, agreement, _ = accuracy.beside_litert(name, 40)
+    assert agreement == 100
+
+
+def test_calibrated_steps_save_a_small_adc():
+    data_path(f"models/{FLOAT['resnet20'].file}")
+    data = FLOAT["resnet20"].data().first(128)
+    model = pj.load_model(FLOAT["resnet20"].path)
+    chip = pj.load_chip("mram-pim-8b", {"adc.bits": 4})
+    right = [
+        np.mean(
+            accuracy.chip_decisions(pj.compile(model, chip, data.calibration, adc=adc), data.images)
+            == data.labels
+        )
+        for adc in ("chip", "mse")
+    ]
+    assert right[1] > right[0] + 0.2
