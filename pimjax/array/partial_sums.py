@@ -11,6 +11,9 @@ from pimjax.array.encoding import cell_codes, conversions, input_slices, partial
 from pimjax.array.spec import Bitline
 from pimjax.numerics.digits import Digit
 
+LARGEST_SUM = (1 << 24) - 1
+"""Partial sums up to here are exact in float32, and a histogram of them fits in memory."""
+
 
 class Histogram(NamedTuple):
     """Partial sums from `low` up: `counts[i]` of them were low + i.
@@ -33,9 +36,14 @@ def partial_sum_histogram(x: np.ndarray, w: np.ndarray, spec: Bitline) -> Histog
     """Partial sums of every row group, slice and column.
 
     x (p, g, k): array codes of p dot products in dot-product order; w (k, g, o): weight codes.
+    Raises ValueError for a readout whose partial sums pass LARGEST_SUM.
     """
-    rows = min(spec.active_wordlines, x.shape[-1])
-    low, high = partial_sum_limits(spec, rows)
+    low, high = partial_sum_limits(spec, spec.rows_per_group(x.shape[-1]))
+    if high > LARGEST_SUM:
+        raise ValueError(
+            f"partial sums reach {high}, and only those up to {LARGEST_SUM} are counted; lower "
+            f"precision.input_slice_bits, precision.cell_bits or array.active_wordlines"
+        )
     counts = np.zeros(high - low + 1, np.int64)
     worth = np.zeros(high - low + 1, np.float64)
     sides = [np.asarray(side) for side in cell_codes(w, spec)]  # type: ignore[arg-type]
@@ -49,12 +57,11 @@ def partial_sum_histogram(x: np.ndarray, w: np.ndarray, spec: Bitline) -> Histog
                 columns = _digit(cells[conversion.side], conversion.digit)
                 if conversion.paired:
                     columns = columns - _digit(cells[1], conversion.digit)
-                # Exact in float32: at most 2^20 rows of digits, every sum below 2^24.
+                # Exact in float32: no sum passes LARGEST_SUM, in whatever order it is added up.
                 sums = np.matmul(inputs, columns).astype(np.int64).ravel() - low
                 found = np.bincount(sums, minlength=len(counts))
                 counts += found
                 worth += found * float(input_slice.weight * conversion.weight) ** 2
-    assert high < 1 << 24
     return Histogram(low, counts, worth)
 
 
