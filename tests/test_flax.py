@@ -454,7 +454,7 @@ class Residual(nnx.Module):
 
 
 @pytest.mark.slow
-@examples(20)
+@examples(12)
 @given(st.integers(0, 10**6))
 def test_random_networks(seed):
     check(scrambled(Residual(seed), seed), (9, 8, 4), batches=(2,), atol=1e-4)
