@@ -49,7 +49,7 @@ def test_real_numbers_do_not_enter_operators_on_codes():
         ),
         ({"y_scale": np.float32(0)}, "y_scale = 0.0: a positive scale expected"),
         ({"w_scale": np.float32(-1)}, "w_scale = -1.0: a positive scale expected"),
-        ({"x_scale": np.float32(np.nan)}, "x_scale[] = nan; finite numbers"),
+        ({"x_scale": np.float32(np.nan)}, "x_scale[] = nan; finite float32 numbers"),
         ({"w": np.ones((4, 3, 3, 3), np.int8)}, "weights [4, 3, 3, 3] in 1 groups"),
         ({"w": np.ones((4, 2, 3, 3), np.float32)}, "codes of type float32; integers can be"),
     ],

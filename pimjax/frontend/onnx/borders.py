@@ -6,7 +6,7 @@ from typing import Any
 
 from pimjax.frontend.model import ModelError
 from pimjax.frontend.onnx.node import Node
-from pimjax.frontend.onnx.quantized_inputs import input_tensor
+from pimjax.frontend.onnx.quantized.inputs import input_tensor
 from pimjax.frontend.onnx.state import Axes, Importer, Value, channels_last, plain
 from pimjax.network.graph import Input, Layer
 from pimjax.network.ops import Identity

@@ -15,8 +15,8 @@ from pimjax.frontend.onnx.constants import evaluate
 from pimjax.frontend.onnx.node import Node, UnsupportedError, decode
 from pimjax.frontend.onnx.operators import HANDLERS, KEPT
 from pimjax.frontend.onnx.problems import Problems
-from pimjax.frontend.onnx.quantized import require_real
-from pimjax.frontend.onnx.quantized_qdq import rewritten
+from pimjax.frontend.onnx.quantized.operators import require_real
+from pimjax.frontend.onnx.quantized.qdq import rewritten
 from pimjax.frontend.onnx.state import Importer, Result, as_tuple
 from pimjax.network.graph import Graph
 

@@ -9,13 +9,13 @@ from pimjax.frontend.onnx import (
     move,
     normalise,
     pool,
-    quantized,
     rearrange,
     reshape,
     resize,
 )
 from pimjax.frontend.onnx.elementwise import binary, many, unary
 from pimjax.frontend.onnx.pool import global_pool, reduction
+from pimjax.frontend.onnx.quantized.operators import HANDLERS as QUANTIZED
 from pimjax.frontend.onnx.state import Handler
 
 FLOAT: dict[str, Handler] = {
@@ -88,7 +88,7 @@ FLOAT: dict[str, Handler] = {
 
 HANDLERS: dict[tuple[str, str], Handler] = {
     **{("", name): handler for name, handler in FLOAT.items()},
-    **quantized.HANDLERS,
+    **QUANTIZED,
 }
 """To import one more operator: a handler (see `state`), and a line in a table of this module."""
 

@@ -1,19 +1,16 @@
 """The quantised operators that can be imported, by domain and name.
 
 Those of com.microsoft are ONNX Runtime's, as its quantisation tool writes them; those of "pimjax"
-come from rewriting QDQ files (see `quantized_qdq`).
+come from rewriting QDQ files (see `qdq`).
 """
 
 from __future__ import annotations
 
-from pimjax.frontend.onnx import quantized_array as array
-from pimjax.frontend.onnx import quantized_dynamic as dynamic
-from pimjax.frontend.onnx import quantized_elementwise as elementwise
-from pimjax.frontend.onnx import quantized_pool as pool
 from pimjax.frontend.onnx.node import Node, UnsupportedError
-from pimjax.frontend.onnx.quantized_moves import MOVES
-from pimjax.frontend.onnx.quantized_softmax import softmax
-from pimjax.frontend.onnx.quantized_state import HERE, MICROSOFT
+from pimjax.frontend.onnx.quantized import array, dynamic, elementwise, pool
+from pimjax.frontend.onnx.quantized.moves import MOVES
+from pimjax.frontend.onnx.quantized.softmax import softmax
+from pimjax.frontend.onnx.quantized.state import HERE, MICROSOFT
 from pimjax.frontend.onnx.state import Handler, Importer
 
 HANDLERS: dict[tuple[str, str], Handler] = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from pimjax.frontend.onnx.node import Node
-from pimjax.frontend.onnx.quantized_state import MICROSOFT, Coded, Rewriting
+from pimjax.frontend.onnx.quantized.state import MICROSOFT, Coded, Rewriting
 
 Build = Callable[[Rewriting, Node, Coded], Node | None]
 

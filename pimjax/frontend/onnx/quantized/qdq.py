@@ -9,7 +9,7 @@ is computed in real numbers. On one way through the nodes:
 
 - A node that only moves numbers moves the codes, DequantizeLinear comes after it. So groups that
   such nodes hold apart come together.
-- At each QuantizeLinear: its operator by one of `quantized_groups.GROUPS`, a chain of functions of
+- At each QuantizeLinear: its operator by one of `groups.GROUPS`, a chain of functions of
   one number as a table.
 """
 
@@ -20,13 +20,13 @@ from dataclasses import replace
 import numpy as np
 
 from pimjax.frontend.onnx.node import Node
-from pimjax.frontend.onnx.quantized_arithmetic import Function, unary_table
-from pimjax.frontend.onnx.quantized_constants import folded
-from pimjax.frontend.onnx.quantized_dynamic import scaled
-from pimjax.frontend.onnx.quantized_groups import GROUPS
-from pimjax.frontend.onnx.quantized_moves import moved
-from pimjax.frontend.onnx.quantized_pointwise import function_of, norm_constants
-from pimjax.frontend.onnx.quantized_state import HERE, Coded, Rewriting, coded
+from pimjax.frontend.onnx.quantized.arithmetic import Function, unary_table
+from pimjax.frontend.onnx.quantized.constants import folded
+from pimjax.frontend.onnx.quantized.dynamic import scaled
+from pimjax.frontend.onnx.quantized.groups import GROUPS
+from pimjax.frontend.onnx.quantized.moves import moved
+from pimjax.frontend.onnx.quantized.pointwise import function_of, norm_constants
+from pimjax.frontend.onnx.quantized.state import HERE, Coded, Rewriting, coded
 from pimjax.network.tensor import TensorSpec
 
 

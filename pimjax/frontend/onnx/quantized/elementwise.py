@@ -9,14 +9,14 @@ import numpy as np
 from pimjax.frontend.onnx import move
 from pimjax.frontend.onnx.layout import axis_of, channels_at_end, common, constant_like
 from pimjax.frontend.onnx.node import Node, UnsupportedError
-from pimjax.frontend.onnx.quantized_arithmetic import (
+from pimjax.frontend.onnx.quantized.arithmetic import (
     Function,
     add_table,
     multiply_table,
     unary_table,
 )
-from pimjax.frontend.onnx.quantized_pointwise import logistic
-from pimjax.frontend.onnx.quantized_specs import as_codes, code_range, spec
+from pimjax.frontend.onnx.quantized.pointwise import logistic
+from pimjax.frontend.onnx.quantized.specs import as_codes, code_range, spec
 from pimjax.frontend.onnx.state import Importer, Value
 from pimjax.network.ops import Clamp, Concat, Dequantize, PairTable, Quantize, Table
 from pimjax.network.tensor import TensorSpec

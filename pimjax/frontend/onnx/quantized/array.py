@@ -8,9 +8,9 @@ import numpy as np
 
 from pimjax.frontend.onnx.convolution import kernel_of
 from pimjax.frontend.onnx.node import Node, UnsupportedError
-from pimjax.frontend.onnx.quantized_dynamic import without_zero
-from pimjax.frontend.onnx.quantized_specs import INT32, as_codes, code_range, scales, spec
-from pimjax.frontend.onnx.quantized_window import taps_inside
+from pimjax.frontend.onnx.quantized.dynamic import without_zero
+from pimjax.frontend.onnx.quantized.specs import INT32, as_codes, code_range, scales, spec
+from pimjax.frontend.onnx.quantized.window import taps_inside
 from pimjax.frontend.onnx.state import Importer, Value, plain
 from pimjax.frontend.onnx.window import Window, as_image, window
 from pimjax.frontend.quantized import QuantizedConv, QuantizedDense

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pimjax.frontend.onnx.node import Node, UnsupportedError
-from pimjax.frontend.onnx.quantized_specs import spec_of
+from pimjax.frontend.onnx.quantized.specs import spec_of
 from pimjax.network.tensor import TensorSpec
 
 HERE = "pimjax"

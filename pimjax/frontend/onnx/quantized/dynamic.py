@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from pimjax.frontend.onnx.node import Node, UnsupportedError
-from pimjax.frontend.onnx.quantized_specs import INT32
-from pimjax.frontend.onnx.quantized_state import HERE, Rewriting
+from pimjax.frontend.onnx.quantized.specs import INT32
+from pimjax.frontend.onnx.quantized.state import HERE, Rewriting
 from pimjax.frontend.onnx.state import Importer, Value, plain
 from pimjax.network.ops import QuantizeImages, RangeScale, RangeZero, ScaleImages, ZeroTerm
 from pimjax.network.ops.host.dynamic import HIGHEST

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pimjax.frontend.onnx.node import Node
-from pimjax.frontend.onnx.quantized_arithmetic import Function
+from pimjax.frontend.onnx.quantized.arithmetic import Function
 
 Constants = dict[str, np.ndarray]
 

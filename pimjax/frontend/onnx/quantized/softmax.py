@@ -8,7 +8,7 @@ import numpy as np
 
 from pimjax.frontend.onnx.layout import axis_of
 from pimjax.frontend.onnx.node import Node, UnsupportedError
-from pimjax.frontend.onnx.quantized_specs import as_codes, spec
+from pimjax.frontend.onnx.quantized.specs import as_codes, spec
 from pimjax.frontend.onnx.state import Importer, Value, plain
 from pimjax.network.ops import CodeSoftmax
 

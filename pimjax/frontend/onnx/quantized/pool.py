@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pimjax.frontend.onnx.node import Node, UnsupportedError
-from pimjax.frontend.onnx.quantized_arithmetic import codes
-from pimjax.frontend.onnx.quantized_array import requantised
-from pimjax.frontend.onnx.quantized_specs import as_codes, spec
-from pimjax.frontend.onnx.quantized_window import taps_inside
+from pimjax.frontend.onnx.quantized.arithmetic import codes
+from pimjax.frontend.onnx.quantized.array import requantised
+from pimjax.frontend.onnx.quantized.specs import as_codes, spec
+from pimjax.frontend.onnx.quantized.window import taps_inside
 from pimjax.frontend.onnx.state import Importer, Value
 from pimjax.frontend.onnx.window import Window, as_image, window
 from pimjax.network.ops import AveragePool, CodeAveragePool

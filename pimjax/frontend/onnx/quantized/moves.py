@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from pimjax.frontend.onnx.node import Node
-from pimjax.frontend.onnx.quantized_state import HERE, MICROSOFT, Coded, Rewriting
+from pimjax.frontend.onnx.quantized.state import HERE, MICROSOFT, Coded, Rewriting
 from pimjax.network.tensor import TensorSpec
 
 Rewrite = Callable[[Rewriting, Node, Coded, TensorSpec], Node | None]

@@ -6,8 +6,8 @@ import numpy as np
 
 from pimjax.frontend.onnx.constants import evaluate
 from pimjax.frontend.onnx.node import Node, UnsupportedError
-from pimjax.frontend.onnx.quantized_specs import code_range
-from pimjax.frontend.onnx.quantized_state import Rewriting, coded
+from pimjax.frontend.onnx.quantized.specs import code_range
+from pimjax.frontend.onnx.quantized.state import Rewriting, coded
 
 
 def folded(state: Rewriting, node: Node) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from pimjax.frontend.onnx.node import UnsupportedError
-from pimjax.frontend.onnx.quantized_moves import MOVES
-from pimjax.frontend.onnx.quantized_specs import code_range, spec_of
+from pimjax.frontend.onnx.quantized.moves import MOVES
+from pimjax.frontend.onnx.quantized.specs import code_range, spec_of
 from pimjax.network.tensor import TensorSpec
 
 UNSCALED = ("ConvInteger", "MatMulInteger")

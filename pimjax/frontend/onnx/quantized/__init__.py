@@ -1,0 +1,1 @@
+"""Quantised ONNX files: operators on codes, and QDQ files rewritten to them."""
