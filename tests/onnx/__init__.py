@@ -1,0 +1,1 @@
+"""Importing ONNX files, beside ONNX Runtime and the onnx package's own cases."""
