@@ -178,7 +178,8 @@ def test_other_padding_stays(pad, padding):
 
 
 def test_padding_of_channels_stays():
-    model = model_of((Pad(((0, 0), (0, 0), (1, 1))), {}), conv(), shape=(6, 6, 2))
+    pad = Pad(((0, 0), (0, 0), (1, 1)))
+    model = model_of((pad, {}), conv(padding="VALID"), shape=(6, 6, 2))
     assert kinds(check(model, IMAGES[..., :2])) == [Pad, FloatConv]
 
 
