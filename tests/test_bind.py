@@ -60,8 +60,8 @@ PAIRS = [
 ]
 
 LOSSY_PAIRS = [
-    *(("same", "step 3/2"), ("stride", "step 1/2"), ("sides", "step 4"), ("groups", "clipping")),
-    *(("dilated", "step 3/2"), ("depthwise", "step 1/2"), ("multiplier", "offset")),
+    *(("same", "step 3/2"), ("sides", "step 4"), ("groups", "clipping")),
+    *(("depthwise", "step 1/2"), ("multiplier", "offset")),
 ]
 
 INT8, UINT8 = (-128, 127), (0, 255)
@@ -142,7 +142,7 @@ def test_without_loss_a_layer_is_its_formula(data, pair):
     assert got.stats.clipped_high == got.stats.clipped_low == 0
 
 
-@examples(25)
+@examples(20)
 @given(st.data(), st.sampled_from(LOSSY_PAIRS))
 def test_with_loss_the_array_is_the_oracles(data, pair):
     """Stored codes plus shift are the weights; the array sees shifted codes; the rest is rounded.
