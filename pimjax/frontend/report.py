@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from math import inf, log10
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from pimjax.frontend.model import Model
 from pimjax.network.graph import Image
 from pimjax.network.ops import Context, Conv, Dense
 from pimjax.network.program import Plan, Program
-from pimjax.network.run import execute, quantize_input, require_images
+from pimjax.network.run import execute, only_input, quantize_input, require_images
 from pimjax.network.table import adc_words
 from pimjax.network.text import aligned, shortened
 
@@ -28,8 +29,9 @@ class LayerReport:
     """One layer that leaves codes.
 
     sqnr_db: the float network's tensor against the chip's, everything before it included; None
-    without a float network. own_sqnr_db: the accumulators against the exact dot products of the
-    same input codes: what this layer's converters alone do (infinite: nothing); None off the array.
+    without a float network. own_sqnr_db: the accumulators, in units of the ADC's step, against the
+    exact dot products of the same input codes: what this layer's converters alone do (infinite:
+    nothing at all); None off the array.
     clipped_share: of its conversions. used_range: the share of the tensor's codes between the
     smallest and the largest that occurred.
     """
@@ -94,9 +96,12 @@ def compare(
 ) -> Report:
     """The layers of `program` on real images, beside those of the float `model` it came from.
 
-    Without `model` (a network that came quantised) only what the converters do is compared.
+    Without `model` (a network that came quantised) only what the converters do is compared. For a
+    program that was compiled with `equalize` give the equalised model: its tensors are others.
+
+    Raises TypeError or ValueError for images that `run` refuses.
     """
-    values = require_images(images, program.plan.graph.inputs[0])
+    values = require_images(images, only_input(program.plan.graph))
     is_float = model is not None and not model.is_quantized
     totals: dict[str, tuple[float, float]] = {}
     own: dict[str, tuple[float, float]] = {}
@@ -161,13 +166,28 @@ def _ratio(sums: tuple[float, float] | None) -> float | None:
     return 10 * log10(signal / noise) if signal else -inf
 
 
+def _error(accumulator: jax.Array, exact: jax.Array, step: Fraction) -> jax.Array:
+    """accumulator step - exact in float32, and 0 only where they are equal.
+
+    Counted in parts of the step's denominator, an error that fits 31 bits is what is left of it in
+    int32, wrapped around or not; a larger one is far above the rounding of float32.
+    """
+    p, q = step.numerator, step.denominator
+    whole = accumulator * jnp.int32(p) - exact * jnp.int32(q)
+    rough = accumulator.astype(jnp.float32) * float(step) - exact.astype(jnp.float32)
+    fits = jnp.abs(rough) * q < 2.0**30
+    return jnp.where(fits, whole.astype(jnp.float32) / q, rough)
+
+
 @partial(jax.jit, static_argnames=("plan",))
 def _compared(
     plan: Plan, image: Image, codes: jax.Array
 ) -> tuple[dict[str, jax.Array], dict[str, _Sums], dict[str, Stats]]:
     """Every layer's codes; of array layers the energy of sums and of their errors; statistics."""
     results = execute(plan.graph, image, (codes,), Context(plan.spec, plan.engine))
-    ideal = Context(replace(plan.spec, adc=replace(plan.spec.adc, kind="none")), "auto")
+    # Exact sums are larger than codes: the chip's accumulator need not hold them.
+    wide = replace(plan.spec, accumulator_bits=32, accumulator_overflow="saturate")
+    ideal = Context(replace(wide, adc=replace(plan.spec.adc, kind="none")), "auto")
     tensors = {plan.graph.inputs[0].name: codes}
     tensors |= {name: result.output for name, result in results.items()}
     noise, stats = {}, {}
@@ -181,11 +201,8 @@ def _compared(
         exact = op.apply(operands, image[layer.name], ideal).accumulator
         assert exact is not None
         step = (layer.op.adc or plan.spec.adc).effective_step
-        exact_real = exact.astype(jnp.float32)
-        error = result.accumulator.astype(jnp.float32) * float(step) - exact_real
-        if step == 1:  # large integers that are equal differ by 0 in float32 as well, others not
-            error = (result.accumulator - exact).astype(jnp.float32)
-        noise[layer.name] = _Sums(jnp.sum(exact_real**2), jnp.sum(error**2))
+        error = _error(result.accumulator, exact, step)
+        noise[layer.name] = _Sums(jnp.sum(exact.astype(jnp.float32) ** 2), jnp.sum(error**2))
         stats[layer.name] = result.stats
     outputs = {name: result.output for name, result in results.items()}
     return outputs, noise, stats
