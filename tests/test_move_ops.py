@@ -52,7 +52,7 @@ def applied(op, *inputs, **params) -> np.ndarray:
     return np.asarray(result.output)
 
 
-@pytest.mark.parametrize(("op", "right"), MOVES, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize(("op", "right"), MOVES, ids=[repr(op)[:40] for op, _ in MOVES])
 def test_moves_are_exact_on_codes_and_on_real_numbers(op, right):
     for x in (CODES, CODES.astype(np.float32) / 7):
         got = applied(op, x)
