@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("name", "images"), [("resnet20", None), ("resnet56", 400), ("efficientnet-lite0", 200)]
+    ("name", "images"), [("resnet20", None), ("resnet56", 150), ("efficientnet-lite0", 150)]
 )
 def test_eight_bits_cost_little(name, images):
     data_path(f"models/{FLOAT[name].file}")
@@ -27,13 +27,13 @@ def test_eight_bits_cost_little(name, images):
 def test_decisions_are_those_of_litert(name):
     pytest.importorskip("ai_edge_litert")
     data_path(f"models/{QUANTISED[name].file}")
-    _, _, agreement, _ = accuracy.beside_litert(name, 40)
+    _, _, agreement, _ = accuracy.beside_litert(name, 16)
     assert agreement == 100
 
 
 def test_calibrated_steps_save_a_small_adc():
     data_path(f"models/{FLOAT['resnet20'].file}")
-    data = FLOAT["resnet20"].data().first(128)
+    data = FLOAT["resnet20"].data().first(96)
     model = pj.load_model(FLOAT["resnet20"].path)
     chip = pj.load_chip("mram-pim-8b", {"adc.bits": 4})
     right = [

@@ -84,6 +84,7 @@ def check_every_sum(adc: Adc, signed: bool, low: int, high: int, sums: list[int]
     assert table.can_clip_high == oracle.convert(high, chip)[2]
 
 
+@pytest.mark.slow
 @examples(250)
 @given(adcs, st.booleans(), ranges())
 def test_every_sum_of_a_range(adc, signed, limits):
@@ -97,6 +98,7 @@ def wide_ranges(draw) -> tuple[int, int]:
     return draw(st.sampled_from((0, -high))), high
 
 
+@pytest.mark.slow
 @examples(60)
 @given(adcs, wide_ranges())
 def test_around_every_threshold_of_a_wide_range(adc, limits):

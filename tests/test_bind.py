@@ -123,6 +123,7 @@ def right_sums(window, x, x_spec, params) -> np.ndarray:
     return y + params["bias"]
 
 
+@pytest.mark.slow
 @examples(45)
 @given(st.data(), st.sampled_from(PAIRS))
 def test_without_loss_a_layer_is_its_formula(data, pair):
@@ -142,6 +143,7 @@ def test_without_loss_a_layer_is_its_formula(data, pair):
     assert got.stats.clipped_high == got.stats.clipped_low == 0
 
 
+@pytest.mark.slow
 @examples(20)
 @given(st.data(), st.sampled_from(LOSSY_PAIRS))
 def test_with_loss_the_array_is_the_oracles(data, pair):

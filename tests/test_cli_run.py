@@ -69,6 +69,7 @@ def table_of(out: str) -> dict[str, tuple[int, ...]]:
 # What is printed and written
 
 
+@pytest.mark.slow
 def test_the_whole_command(site, reference):
     program, outputs, trace = reference
     out_path, saved = site.folder / "new" / "a.json", site.folder / "newer" / "a.pim"

@@ -30,6 +30,7 @@ def ones_in_a_column(encoding: str, count: int) -> np.ndarray:
     return w - 128 if encoding == "offset_binary" else w
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("count", [0, 62, 63, 64, 65, 70])
 def test_proof_holds_up_to_full_scale_and_no_further(case, count):

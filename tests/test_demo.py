@@ -69,6 +69,7 @@ def test_without_an_adc_the_chip_is_the_integer_network(baseline):
     assert (batch.codes == wanted).all()
 
 
+@pytest.mark.slow
 def test_rows_of_the_table(baseline):
     run.compile_all(baseline, lambda done: None)
     none, lossless, six, _, four, *flipped = (

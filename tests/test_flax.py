@@ -103,6 +103,7 @@ def of(expression, shape=(6, 5, 4), **modules):
     return check(Function(lambda self, x: expression(x), **modules), shape)
 
 
+@pytest.mark.slow
 def test_vgg_digits_layer_by_layer():
     model = check(scrambled(VggDigits(rngs())), (28, 28, 1), batches=(1, 3))
     block = ["convs.{}", "norms.{}", "relu{}"]

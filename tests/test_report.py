@@ -62,6 +62,7 @@ def by_name(report) -> dict[str, LayerReport]:
     return {layer.name: layer for layer in report.layers}
 
 
+@pytest.mark.slow
 def test_signal_and_noise_against_the_float_network(noisy):
     program, trace, report = noisy
     floats = {name: np.asarray(v, np.float64) for name, v in network().tensors(images()).items()}

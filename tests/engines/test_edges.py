@@ -228,6 +228,7 @@ def test_saturation_sees_sums_beyond_32_bits(accumulator_bits):
             pj.matmul(x, w, chip, engine=engine)
 
 
+@pytest.mark.slow
 @every_engine
 def test_wrapping_needs_no_wide_sums(engine):
     chip = make_chip(
@@ -238,6 +239,7 @@ def test_wrapping_needs_no_wide_sums(engine):
     check_matmul(engine, chip, *operands(chip, 3, 302, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["popcount", "reference"])
 def test_columns_that_cancel_are_added_exactly(engine):
     """Every code is 65000 or more, so some columns sum to far more than a whole row group."""

@@ -31,6 +31,7 @@ def plain(x, w, pad, stride, dilation, groups):
     return np.concatenate(parts, axis=-1)
 
 
+@pytest.mark.slow
 @examples(60)
 @given(data=st.data())
 def test_every_padding_stride_dilation_and_grouping(data):

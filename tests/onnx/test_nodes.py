@@ -11,6 +11,8 @@ from pimjax.frontend.onnx.operators import FLOAT
 from tests.onnx.nodes import DATA, Case, node_cases, stored_cases
 from tests.onnx.support import imported, last, runtime
 
+pytestmark = pytest.mark.slow
+
 OURS = {("", name) for name in [*FLOAT, "Constant"]}
 FOLDERS = ("pytorch-converted", "pytorch-operator", "simple")
 

@@ -53,6 +53,7 @@ def conv_case(draw: Draw, settings: dict, weight_kind):
     return draw.codes(2, groups * inner, 7, 6), w, attributes
 
 
+@pytest.mark.slow
 @examples(10)
 @given(seeds, types, weight_types, convolutions, st.booleans(), st.booleans())
 def test_qlinear_conv(seed, kind, weight_kind, settings, per_channel, zero):
@@ -113,6 +114,7 @@ def test_conv_integer(seed, kind, weight_kind, settings, zero):
     assert trace["sums"].codes.dtype == np.int32
 
 
+@pytest.mark.slow
 @examples(5)
 @given(seeds, types, weight_types, st.booleans(), st.booleans(), st.booleans())
 def test_products(seed, kind, weight_kind, per_channel, zero, with_output):

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from tests.onnx.support import assert_equal_to_runtime, graph, images, node
 from tests.support import examples
 
+pytestmark = pytest.mark.slow
+
 PADDINGS = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
 
