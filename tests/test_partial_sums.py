@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pimjax.array import partial_sums as module
 from pimjax.array.partial_sums import LARGEST_SUM, partial_sum_histogram
 from tests import oracle
 from tests.oracle.matmul import driven, programmed
@@ -14,22 +15,28 @@ from tests.oracle.strategies import act_codes, chips
 from tests.support import bitline_of, examples
 
 
-def counted(x, w, chip) -> tuple[Counter, Counter]:
-    """Partial sums of x (p, g, k) and w (k, g, o), and the squared worth of their conversions."""
-    counts, worth = Counter(), Counter()
+def dot_products(x, w, chip) -> list[list[tuple[int, int]]]:
+    """(weight, partial sum) of each conversion of each dot product, in some order.
+
+    x (p, g, k) and w (k, g, o); the dot products come by g, p and o.
+    """
     weights_s, weights_j = oracle.slice_weights(chip), oracle.conversion_weights(chip)
+    products = []
     for group in range(x.shape[1]):
         columns_of_outputs = programmed(w[:, group].T.tolist(), chip)
         for slices_of_groups in driven(x[:, group].tolist(), chip):
             for columns_of_groups in columns_of_outputs:
-                for slices, columns in zip(slices_of_groups, columns_of_groups, strict=True):
-                    for weight_s, inputs in zip(weights_s, slices, strict=True):
-                        for sum_, weight_j in zip(
-                            partial_sums(inputs, columns, chip), weights_j, strict=True
-                        ):
-                            counts[sum_] += 1
-                            worth[sum_] += (weight_s * weight_j) ** 2
-    return counts, worth
+                products.append(
+                    [
+                        (a * b, sum_)
+                        for slices, columns in zip(slices_of_groups, columns_of_groups, strict=True)
+                        for a, inputs in zip(weights_s, slices, strict=True)
+                        for b, sum_ in zip(
+                            weights_j, partial_sums(inputs, columns, chip), strict=True
+                        )
+                    ]
+                )
+    return products
 
 
 def partial_sums(inputs, columns, chip) -> list[int]:
@@ -43,13 +50,18 @@ def partial_sums(inputs, columns, chip) -> list[int]:
 
 def assert_counted(x, w, chip):
     histogram = partial_sum_histogram(x, w, bitline_of(chip))
-    counts, worth = counted(x, w, chip)
+    products = dot_products(x, w, chip)
+    counts = Counter(sum_ for product in products for _, sum_ in product)
     sums = [int(s) for s in histogram.sums]
-    assert len(sums) == len(histogram.counts) == len(histogram.worth)
+    assert len(sums) == len(histogram.counts)
     assert sums[0] == histogram.low and (np.diff(sums) == 1).all()
     assert {*counts} <= {*sums}
     assert dict(zip(sums, histogram.counts.tolist(), strict=True)) == {s: counts[s] for s in sums}
-    assert dict(zip(sums, histogram.worth.tolist(), strict=True)) == {s: worth[s] for s in sums}
+    # So few dot products are all in the sample.
+    weights = histogram.weights.tolist()
+    assert len(histogram.sample) == len(products)
+    for got, want in zip(histogram.sample.tolist(), products, strict=True):
+        assert sorted(zip(weights, got, strict=True)) == sorted(want)
     return histogram
 
 
@@ -90,20 +102,42 @@ def test_eight_bits(encoding, readout, digits):
     x = rng.integers(low, high + 1, (3, 1, 40)).astype(np.int32)
     w = rng.integers(legal[0], legal[-1] + 1, (40, 1, 2)).astype(np.int32)
     histogram = assert_counted(x, w, chip)
-    # Three row groups, all slices and columns; the totals are products.
-    weights_s, weights_j = oracle.slice_weights(chip), oracle.conversion_weights(chip)
-    assert histogram.counts.sum() == 3 * 2 * 3 * len(weights_s) * len(weights_j)
-    squares = sum(a * a for a in weights_s) * sum(b * b for b in weights_j)
-    assert histogram.worth.sum() == 3 * 2 * 3 * squares
+    # Three row groups, all slices and columns.
+    each = 3 * len(oracle.slice_weights(chip)) * len(oracle.conversion_weights(chip))
+    assert histogram.counts.sum() == 3 * 2 * each
+    # Weighted they are the dot products, but for what offset binary adds digitally.
+    exact = np.einsum("pgk,kgo->gpo", x, w).reshape(-1)
+    if encoding == "offset_binary":
+        exact = exact + 128 * np.repeat(x.sum(axis=-1).T.reshape(-1), 2)
+    assert (histogram.sample @ histogram.weights == exact).all()
 
 
-def test_the_worth_of_planes_by_hand():
-    """x = 2 drives slice 1 alone, w = -2 has cells 0, 1: sums 1 only there, worth (2 * -2)^2."""
+def test_planes_by_hand():
+    """x = 2 drives slice 1 alone, w = -2 has cells 0, 1: one sum of 1, worth 2 * -2."""
     chip = oracle.OracleChip(act_bits=2, weight_bits=2, active_wordlines=4)
     histogram = partial_sum_histogram(np.array([[[2]]]), np.array([[[-2]]]), bitline_of(chip))
     assert histogram.low == 0
     assert histogram.counts.tolist() == [3, 1]
-    assert histogram.worth.tolist() == [1 + 4 + 4, 16]
+    assert histogram.sample.tolist() == [[0, 0, 0, 1]]
+    assert histogram.weights.tolist() == [1, -2, 2, -4]
+
+
+def test_the_sample_is_drawn_from_all(monkeypatch):
+    """Dot products that tell by their sums which they are: 0 to 99 in either group."""
+    chip = oracle.OracleChip(weight_bits=1, weight_encoding="binary", input_slice_bits=8)
+    monkeypatch.setattr(module, "SAMPLED", 40)
+    x = np.arange(100)[:, None, None].repeat(2, axis=1)
+    w = np.ones((1, 2, 1), np.int64)
+    first, again = (partial_sum_histogram(x, w, bitline_of(chip)) for _ in range(2))
+    assert (first.sample == again.sample).all()
+    assert first.sample.shape == (40, 1)
+    assert first.counts.sum() == 200
+    drawn = first.sample.ravel()
+    # In order, none twice, and everything about as often.
+    (middle,) = np.flatnonzero(np.diff(drawn) <= 0) + 1
+    assert 10 <= middle <= 30
+    assert 10 <= (drawn < 50).sum() <= 30
+    assert 10 <= (drawn % 2).sum() <= 30
 
 
 def test_the_largest_sum_of_full_digits():
@@ -133,7 +167,7 @@ def test_arguments_stay_and_types_do_not_matter():
     wide = partial_sum_histogram(x, w, bitline_of(chip))
     small = partial_sum_histogram(x.astype(np.uint8), w.astype(np.int8), bitline_of(chip))
     assert (x == before[0]).all() and (w == before[1]).all()
-    assert (wide.counts == small.counts).all() and (wide.worth == small.worth).all()
+    assert (wide.counts == small.counts).all() and (wide.sample == small.sample).all()
 
 
 def test_sums_that_are_too_large_are_refused_before_anything_is_counted():

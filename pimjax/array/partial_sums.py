@@ -1,4 +1,4 @@
-"""How often each partial sum occurs: what the settings of an ADC are chosen from."""
+"""The partial sums that codes cause: what the settings of an ADC are chosen from."""
 
 from __future__ import annotations
 
@@ -14,21 +14,29 @@ from pimjax.numerics.digits import Digit
 LARGEST_SUM = (1 << 24) - 1
 """Partial sums up to here are exact in float32, and a histogram of them fits in memory."""
 
+SAMPLED = 1 << 18
+"""Conversions in the sample."""
+
+_FEWEST = 16
+
 
 class Histogram(NamedTuple):
     """Partial sums from `low` up: `counts[i]` of them were low + i.
 
-    `worth[i]` sums over the same conversions what an error of one cell there does to the
-    accumulator, squared: (slice weight * column weight)^2.
+    `sample` (n, c) holds those of n dot products, drawn from all, conversion by conversion;
+    `weights` (c,) what a conversion's code counts in the accumulator. With an error e(S) of the
+    converter the accumulators are wrong by e(sample) @ weights: errors of planes and slices of one
+    dot product add up or cancel, which their counts alone do not tell.
     """
 
     low: int
     counts: np.ndarray
-    worth: np.ndarray
+    sample: np.ndarray
+    weights: np.ndarray
 
     @property
     def sums(self) -> np.ndarray:
-        """The partial sums that the entries stand for."""
+        """The partial sums that the counts stand for."""
         return self.low + np.arange(len(self.counts))
 
 
@@ -45,7 +53,9 @@ def partial_sum_histogram(x: np.ndarray, w: np.ndarray, spec: Bitline) -> Histog
             f"precision.input_slice_bits, precision.cell_bits or array.active_wordlines"
         )
     counts = np.zeros(high - low + 1, np.int64)
-    worth = np.zeros(high - low + 1, np.float64)
+    per_group = len(input_slices(spec)) * len(conversions(spec))
+    drawn = _drawn(x.shape[0] * w[0].size, spec.row_groups(x.shape[-1]) * per_group)
+    sample, weights = [], []
     sides = [np.asarray(side) for side in cell_codes(w, spec)]  # type: ignore[arg-type]
     for start in range(0, x.shape[-1], spec.active_wordlines):
         cut = slice(start, start + spec.active_wordlines)
@@ -58,11 +68,20 @@ def partial_sum_histogram(x: np.ndarray, w: np.ndarray, spec: Bitline) -> Histog
                 if conversion.paired:
                     columns = columns - _digit(cells[1], conversion.digit)
                 # Exact in float32: no sum passes LARGEST_SUM, in whatever order it is added up.
-                sums = np.matmul(inputs, columns).astype(np.int64).ravel() - low
-                found = np.bincount(sums, minlength=len(counts))
-                counts += found
-                worth += found * float(input_slice.weight * conversion.weight) ** 2
-    return Histogram(low, counts, worth)
+                sums = np.matmul(inputs, columns).astype(np.int32).ravel()
+                counts += np.bincount(sums - low, minlength=len(counts))
+                sample.append(sums[drawn])
+                weights.append(float(input_slice.weight * conversion.weight))
+    return Histogram(low, counts, np.stack(sample, axis=-1), np.array(weights))
+
+
+def _drawn(products: int, conversions_each: int) -> np.ndarray:
+    """The places of the dot products in the sample, in order.
+
+    Drawn, because a regular stride may miss channels; the stream of this generator is frozen.
+    """
+    wanted = min(products, max(_FEWEST, SAMPLED // max(1, conversions_each)))
+    return np.sort(np.random.RandomState(0).permutation(products)[:wanted])
 
 
 def _digit(codes: np.ndarray, digit: Digit) -> np.ndarray:

@@ -225,7 +225,8 @@ def _run(
         TimeRemainingColumn(),
     )
     ends: list[tuple[int, float]] = []
-    with Progress(*columns, console=console, transient=True) as progress:
+    shown = console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
         task = progress.add_task("compiling and running", total=len(images))
 
         def watched() -> Iterator[Batch]:

@@ -3,12 +3,14 @@
 The number of bits and the rounding stay the chip's; what is chosen is the step (LSB) and the
 offset, in units of one active cell: the reference voltages of the converter.
 
-*Assumption:* references can be set in eighths of a cell up to a step of 4, quarters up to 8,
-halves beyond; offsets in whole cells. `Adc` takes any other rational.
+*Assumption:* references can be set in eighths of a cell up to a step of 4, in quarters up to 8, in
+halves up to 16 and so on, sixteen steps an octave; offsets in whole cells. `Adc` takes any other
+rational.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -25,12 +27,12 @@ from pimjax.frontend.bind import bind
 from pimjax.frontend.model import Model
 from pimjax.network.ops import Conv, Dense
 from pimjax.network.program import Program
-from pimjax.network.run import trace
+from pimjax.network.run import only_input, require_images, trace
 
 IMAGES = 8
-"""Calibration images whose partial sums are looked at."""
+"""Calibration images whose partial sums are looked at, evenly spread."""
 
-CONVERSIONS = 1 << 24
+CONVERSIONS = 1 << 22
 """Conversions per layer that are looked at: evenly spread output pixels of those images."""
 
 _OFFSETS = 17
@@ -40,8 +42,8 @@ _OFFSETS = 17
 class AdcChoice:
     """Settings for one layer, and what they do to the conversions looked at.
 
-    `clipped_share` of them lie beyond the codes; `rms_error` is the error of a conversion in cells,
-    weighted by what it does to the accumulator.
+    `clipped_share` of them lie beyond the codes. `rms_error` is the root of the mean squared error
+    of the accumulators they add up to, in cells.
     """
 
     adc: Adc
@@ -54,17 +56,22 @@ def calibrate_adc(
 ) -> dict[str, AdcChoice]:
     """Step and offset for each array layer of a quantised model.
 
-    "mse": the least squared error of the conversions, weighted by their worth in the accumulator.
-    "clip:SHARE": the smallest step that clips no more than that share, with offset 0. Without an
-    ADC there is nothing to choose. Raises ValueError for another criterion.
+    "mse": the least squared error of the accumulators, never more than with the chip's own
+    settings. "clip:SHARE": the smallest step that clips no more than that share, with offset 0.
+    Without an ADC there is nothing to choose.
+
+    Raises ValueError for another criterion, for a share that no step meets, and for images that the
+    network cannot take or that are all zero.
     """
     limit = clip_limit(criterion)
     spec = chip.bitline()
     if spec.adc.kind == "none":
         return {}
-    ideal = replace(chip, adc=replace(chip.adc, kind="none"))
+    # Without an ADC sums are larger: the chip's accumulator need not hold them.
+    wide = replace(chip.precision, accumulator_bits=32, accumulator_overflow="saturate")
+    ideal = replace(chip, adc=replace(chip.adc, kind="none"), precision=wide)
     program = bind(model, ideal)
-    images = np.asarray(images)[:IMAGES]
+    images = _some(require_images(images, only_input(program.plan.graph)))
     codes = trace(program, images)
     tensor = program.plan.graph.inputs[0].tensor
     entering = images if tensor is None else tensor.codes_of(images)
@@ -76,6 +83,14 @@ def calibrate_adc(
             histogram = _layer_histogram(program, layer.name, tensors[layer.inputs[0]], spec)
             choices[layer.name] = choose_adc(histogram, spec, limit)
     return choices
+
+
+def _some(images: np.ndarray) -> np.ndarray:
+    chosen = np.linspace(0, len(images) - 1, min(IMAGES, len(images))).astype(int)
+    some = np.concatenate([images[slice(i, i + 1)] for i in chosen])
+    if not some.any():
+        raise ValueError("calibration: all images are zero; give typical images of the task")
+    return some
 
 
 def clip_limit(criterion: str) -> float | None:
@@ -93,32 +108,48 @@ def clip_limit(criterion: str) -> float | None:
 
 
 def choose_adc(histogram: Histogram, spec: Bitline, limit: float | None) -> AdcChoice:
-    """The step and offset that suit these partial sums best: by squared error, or by clipping."""
+    """The step and offset that suit these partial sums best: by squared error, or by clipping.
+
+    Raises ValueError where no step clips as little as `limit`.
+    """
+    seen = _Seen(histogram)
+    judged = (
+        seen.judged(replace(spec.adc, step=step, offset=offset), is_paired(spec))
+        for step, offset in _settings(histogram, spec, limit)
+    )
+    if limit is None:
+        return min(judged, key=lambda choice: choice.rms_error)
+    for choice in judged:
+        if choice.clipped_share <= limit:
+            return choice
+    raise ValueError(f"adc: no step of {spec.adc.bits} bits clips a share of {limit} or less")
+
+
+def _settings(
+    histogram: Histogram, spec: Bitline, limit: float | None
+) -> Iterator[tuple[Fraction, Fraction]]:
+    """Steps and offsets to try: of equally good ones the first is taken."""
     signed = is_paired(spec)
-    low, high = spec.adc.code_limits(signed)
     largest = max(abs(histogram.low), histogram.low + len(histogram.counts) - 1)
-    offsets = [0] if signed or limit is not None else _offset_grid(largest)
-    best: AdcChoice | None = None
-    for step in step_grid(largest / max(1, high)):
-        for offset in offsets:
-            adc = replace(spec.adc, step=step, offset=Fraction(offset))
-            choice = _judged(histogram, adc, low, high)
-            if limit is not None:
-                if choice.clipped_share <= limit:
-                    return choice
-            elif best is None or choice.rms_error < best.rms_error:
-                best = choice
-    # The last step of the grid clips nothing, so a limit has been met by now.
-    assert best is not None
-    return best
+    high = spec.adc.code_limits(signed)[1]
+    # With no code above 0 a sum has to stay below half a step.
+    steps = step_grid(Fraction(largest, high) if high else Fraction(2 * largest + 1))
+    if limit is not None:
+        yield from ((step, Fraction(0)) for step in steps)
+        return
+    yield spec.adc.step, spec.adc.offset
+    for step in steps:
+        for offset in [0] if signed else _offset_grid(largest):
+            yield step, Fraction(offset)
 
 
-def step_grid(largest: float) -> list[Fraction]:
-    """Steps from 1 to the first that is at least `largest`."""
-    steps = [Fraction(1)]
+def step_grid(largest: Fraction) -> list[Fraction]:
+    """Steps from 1 to the first that is at least `largest`, from which on nothing is clipped."""
+    steps, spacing = [Fraction(1)], Fraction(1, 8)
     while steps[-1] < largest:
-        last = steps[-1]
-        steps.append(last + (Fraction(1, 8) if last < 4 else Fraction(1, 4 if last < 8 else 2)))
+        if steps[-1] >= 32 * spacing:
+            spacing *= 2
+        steps.append(steps[-1] + spacing)
     return steps
 
 
@@ -126,22 +157,33 @@ def _offset_grid(largest: int) -> list[int]:
     return sorted({round(x) for x in np.linspace(0, largest / 2, _OFFSETS)})
 
 
-def _judged(histogram: Histogram, adc: Adc, low: int, high: int) -> AdcChoice:
-    sums = histogram.sums
-    exact = (sums - float(adc.offset)) / float(adc.step)
-    match adc.rounding:
-        case "half_even":
-            rounded = np.rint(exact)
-        case "half_up":
-            rounded = np.floor(exact + 0.5)
-        case _:
-            rounded = np.floor(exact)
-    values = np.clip(rounded, low, high) * float(adc.step) + float(adc.offset)
-    clipped = histogram.counts[(rounded < low) | (rounded > high)].sum()
-    squared = float(np.sum(histogram.worth * (values - sums) ** 2))
-    total = float(histogram.worth.sum()) or 1.0
-    share = float(clipped) / max(1, int(histogram.counts.sum()))
-    return AdcChoice(adc, share, float(np.sqrt(squared / total)))
+class _Seen:
+    """The partial sums that occurred, and where the sample has which of them."""
+
+    def __init__(self, histogram: Histogram) -> None:
+        present = np.flatnonzero(histogram.counts)
+        self.sums, self.counts = histogram.sums[present], histogram.counts[present]
+        self.places = np.searchsorted(self.sums, histogram.sample)
+        self.weights = histogram.weights
+
+    def judged(self, adc: Adc, signed: bool) -> AdcChoice:
+        """What these settings do."""
+        low, high = adc.code_limits(signed)
+        # One division of integers, so that ties are ties.
+        shifted = self.sums * adc.offset.denominator - adc.offset.numerator
+        exact = shifted * adc.step.denominator / (adc.step.numerator * adc.offset.denominator)
+        match adc.rounding:
+            case "half_even":
+                rounded = np.rint(exact)
+            case "half_up":
+                rounded = np.floor(exact + 0.5)
+            case _:
+                rounded = np.floor(exact)
+        clipped = self.counts[(rounded < low) | (rounded > high)].sum()
+        share = float(clipped) / max(1, int(self.counts.sum()))
+        values = np.clip(rounded, low, high) * float(adc.step) + float(adc.offset)
+        errors = (values - self.sums)[self.places] @ self.weights
+        return AdcChoice(adc, share, float(np.sqrt(np.mean(errors**2))) if errors.size else 0.0)
 
 
 def _layer_histogram(program: Program, name: str, codes: np.ndarray, spec: Bitline) -> Histogram:
