@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 import pimjax as pj
@@ -171,6 +172,56 @@ def test_without_an_adc_nothing_is_converted(site):
     assert status == 0
     assert "no conversions: this chip has no ADC" in out
     assert "(no ADC)" in out and "clipped" in out
+
+
+def small_model(site, name, nodes, inputs, output, **arrays):
+    """A model of vectors in a file."""
+
+    def entry(name, size):
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size])
+
+    stored = [numpy_helper.from_array(a.astype(np.float32), n) for n, a in arrays.items()]
+    ends = [[entry(*item) for item in side.items()] for side in (inputs, output)]
+    graph = helper.make_graph(nodes, "vectors", *ends, stored)
+    opsets = [helper.make_opsetid("", 17)]
+    path = site.folder / name
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return path
+
+
+def test_a_network_of_vectors_with_top_5(site):
+    weights = np.random.default_rng(0).normal(size=(6, 24))
+    gemm = helper.make_node("Gemm", ["x", "w"], ["scores"])
+    model = small_model(site, "v.onnx", [gemm], {"x": 6}, {"scores": 24}, w=weights)
+    x = np.random.default_rng(1).normal(size=(20, 6)).astype(np.float32)
+    np.savez(site.folder / "v.npz", data=x, targets=np.arange(20))
+    out = site.folder / "x.json"
+    arguments = ("--labels", site.folder / "v.npz", "--batch-size", 8, "--out", out)
+    status, printed, err = site.run(model, *arguments, images=site.folder / "v.npz")
+    assert status == 0, err
+    program = pj.compile(pj.load_model(model), pj.load_chip(CHIP), x)
+    order = np.argsort(-pj.run(program, x, codes=True).astype(int), axis=1, kind="stable")
+    first, five = (int((order[:, :k] == np.arange(20)[:, None]).sum()) for k in (1, 5))
+    assert f"top-1 {5 * first:.2f} %" in printed and f"{first} of 20)" in printed
+    assert f"top-5 {5 * five:.2f} %" in printed and f"{five} of 20)" in printed
+    record = json.loads(out.read_text())
+    assert (record["top1"], record["top5"]) == (first / 20, five / 20)
+    assert record["decisions"] == order[:, 0].tolist()
+
+
+def test_no_layer_on_the_array(site):
+    relu = helper.make_node("Relu", ["x"], ["y"])
+    model = small_model(site, "v.onnx", [relu], {"x": 4}, {"y": 4})
+    np.save(site.folder / "v.npy", np.eye(4))
+    status, out, err = site.run(model, images=site.folder / "v.npy")
+    assert status == 0, err
+    assert "no conversions: no layer is on the array" in out
+
+
+def test_two_inputs_are_refused(site):
+    nodes = [helper.make_node("Add", ["a", "b"], ["y"])]
+    model = small_model(site, "two.onnx", nodes, {"a": 4, "b": 4}, {"y": 4})
+    site.refused("two.onnx", "2 inputs", model=model)
 
 
 def test_an_adc_that_is_calibrated(site):
@@ -559,6 +610,10 @@ def test_where_nothing_can_be_written(site, option):
         other = {"--out": "--save", "--save": "--out"}[option]
         arguments = (option, path, other, site.folder / "good.pim")
         site.refused(path, arguments=arguments)
+    if option == "--out":  # where even root cannot write
+        assert "/proc/x.json: cannot be written" in site.refused(
+            arguments=("--out", "/proc/x.json")
+        )
     if option == "--save":
         site.refused(".pim", arguments=("--save", site.folder / "x.bin"))
 

@@ -106,6 +106,8 @@ def saturation_table(counts: dict[str, Counts]) -> list[str]:
     total = Counts()
     for own in counts.values():
         total = total.plus(own)
+    if not counts:
+        return ["no conversions: no layer is on the array"]
     if not total.conversions:
         return ["no conversions: this chip has no ADC"]
     rows = [*counts.values(), total]

@@ -162,7 +162,10 @@ def _images(
 ) -> tuple[Images, str]:
     """Images as the network takes them, and in words how pixels became numbers."""
     graph = opened.graph if isinstance(opened, Model) else opened.plan.graph
-    entry = only_input(graph)
+    try:
+        entry = only_input(graph)
+    except ValueError as error:
+        raise ValueError(f"{request.model}: {error}") from None
     images = open_images(path, entry, limit)
     words, rule = pixel_rule(request.normalize, images.stored, entry, request.is_saved)
     return replace(images, rule=rule), words
@@ -257,7 +260,10 @@ def _write(
         program.save(request.save)
     if request.out is not None:
         record = _record(request, program, rule, outcome, labels)
-        write_whole(request.out, (json.dumps(record, indent=1) + "\n").encode())
+        try:
+            write_whole(request.out, (json.dumps(record, indent=1) + "\n").encode())
+        except OSError as error:
+            raise ValueError(f"{request.out}: cannot be written ({error.strerror})") from None
 
 
 def _record(
