@@ -30,10 +30,9 @@ quick:  ## run the tests that are not marked slow
 	@$(ENSURE) dev
 	@$(RUN) -m pytest -m "not slow" $(PYTEST_ARGS)
 
-bench:  ## run every benchmark
+bench:  ## run every benchmark of speed and memory
 	@$(ENSURE) dev
-	@set -e; for script in benchmarks/[a-z]*.py; do \
-		[ ! -e "$$script" ] || $(RUN) "$$script"; done
+	@$(RUN) -m benchmarks $(BENCH_ARGS)
 
 lint:  ## check style, formatting and types
 	@$(ENSURE) dev
