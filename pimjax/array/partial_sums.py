@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 from einops import rearrange
 
-from pimjax.array.encoding import cell_codes, conversions, input_slices, partial_sum_limits
+from pimjax.array.encoding import (
+    Conversion,
+    cell_codes,
+    conversions,
+    input_slices,
+    partial_sum_limits,
+)
 from pimjax.array.spec import Bitline
 from pimjax.numerics.digits import Digit
 
@@ -52,27 +59,26 @@ def partial_sum_histogram(x: np.ndarray, w: np.ndarray, spec: Bitline) -> Histog
             f"partial sums reach {high}, and only those up to {LARGEST_SUM} are counted; lower "
             f"precision.input_slice_bits, precision.cell_bits or array.active_wordlines"
         )
+    slices, converted = input_slices(spec), conversions(spec)
     counts = np.zeros(high - low + 1, np.int64)
-    per_group = len(input_slices(spec)) * len(conversions(spec))
-    drawn = _drawn(x.shape[0] * w[0].size, spec.row_groups(x.shape[-1]) * per_group)
-    sample, weights = [], []
+    worths = [[float(one.weight * other.weight) for other in converted] for one in slices]
+    weights = np.tile(np.ravel(worths), spec.row_groups(x.shape[-1]))
+    shape = (w.shape[1], x.shape[0], w.shape[2])
+    drawn = np.unravel_index(_drawn(prod(shape), len(weights)), shape)
+    sample = []
     sides = [np.asarray(side) for side in cell_codes(w, spec)]  # type: ignore[arg-type]
     for start in range(0, x.shape[-1], spec.active_wordlines):
         cut = slice(start, start + spec.active_wordlines)
-        driven = rearrange(x[..., cut], "p g r -> g p r")
-        cells = [rearrange(side[cut], "r g o -> g r o") for side in sides]
-        for input_slice in input_slices(spec):
-            inputs = _digit(driven, input_slice)
-            for conversion in conversions(spec):
-                columns = _digit(cells[conversion.side], conversion.digit)
-                if conversion.paired:
-                    columns = columns - _digit(cells[1], conversion.digit)
-                # Exact in float32: no sum passes LARGEST_SUM, in whatever order it is added up.
-                sums = np.matmul(inputs, columns).astype(np.int32).ravel()
-                counts += np.bincount(sums - low, minlength=len(counts))
-                sample.append(sums[drawn])
-                weights.append(float(input_slice.weight * conversion.weight))
-    return Histogram(low, counts, np.stack(sample, axis=-1), np.array(weights))
+        inputs = np.stack([_digit(x[..., cut], one) for one in slices])
+        columns = np.stack([_columns([side[cut] for side in sides], one) for one in converted])
+        # Exact in float32: no sum passes LARGEST_SUM, in whatever order it is added up.
+        sums = np.matmul(
+            rearrange(inputs, "s p g r -> g (s p) r"), rearrange(columns, "j r g o -> g r (j o)")
+        ).astype(np.int32)
+        counts += np.bincount(sums.ravel() - low, minlength=len(counts))
+        by_product = rearrange(sums, "g (s p) (j o) -> g p o s j", s=len(slices), j=len(converted))
+        sample.append(by_product[drawn].reshape(len(drawn[0]), -1))
+    return Histogram(low, counts, np.concatenate(sample, axis=-1), weights)
 
 
 def _drawn(products: int, conversions_each: int) -> np.ndarray:
@@ -82,6 +88,12 @@ def _drawn(products: int, conversions_each: int) -> np.ndarray:
     """
     wanted = min(products, max(_FEWEST, SAMPLED // max(1, conversions_each)))
     return np.sort(np.random.RandomState(0).permutation(products)[:wanted])
+
+
+def _columns(cells: list[np.ndarray], conversion: Conversion) -> np.ndarray:
+    """What a conversion sums over the rows: cell digits, of a pair their difference."""
+    columns = _digit(cells[conversion.side], conversion.digit)
+    return columns - _digit(cells[1], conversion.digit) if conversion.paired else columns
 
 
 def _digit(codes: np.ndarray, digit: Digit) -> np.ndarray:
