@@ -209,7 +209,9 @@ CHIPS = {
 
 
 def chip_of(name="default"):
-    return pj.load_chip("mram-pim-8b", CHIPS[name])
+    """Codes of 4 bits, which compile quickly."""
+    few_bits = {"precision.act_bits": 4, "precision.weight_bits": 4}
+    return pj.load_chip("mram-pim-8b", CHIPS[name] | few_bits)
 
 
 def array_adcs(program):
@@ -254,15 +256,17 @@ def test_what_is_reported_is_what_happens(name, criterion, checked, monkeypatch)
 
 
 def test_some_conversions_speak_for_all(monkeypatch):
+    """Some of 36 pixels of 8 images: the step that clips 5 % of them is about the same."""
     chip, values = chip_of(), images(IMAGES)
     model = quantized(chip, values)
-    monkeypatch.setattr(adc_module, "CONVERSIONS", 1 << 40)
-    every = calibrate_adc(model, chip, values)
-    monkeypatch.setattr(adc_module, "CONVERSIONS", 1 << 15)
-    some = calibrate_adc(model, chip, values)
-    for name, choice in every.items():
-        assert some[name].adc.step == pytest.approx(choice.adc.step, rel=0.35)
-        assert some[name].clipped_share == pytest.approx(choice.clipped_share, abs=0.03)
+    steps = []
+    for conversions in (1 << 40, 1 << 12):
+        monkeypatch.setattr(adc_module, "CONVERSIONS", conversions)
+        chosen = calibrate_adc(model, chip, values, "clip:0.05")
+        steps.append([choice.adc.step for choice in chosen.values()])
+        assert all(choice.clipped_share <= 0.05 for choice in chosen.values())
+    for every, some in zip(*steps, strict=True):
+        assert some == pytest.approx(every, rel=0.3)
 
 
 def test_images_are_spread_over_all_that_are_given():
