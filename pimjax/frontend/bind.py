@@ -25,7 +25,7 @@ from pimjax.frontend.quantized import QuantizedConv, QuantizedDense
 from pimjax.network.graph import Image, Layer, Params
 from pimjax.network.ops import Conv, Dense
 from pimjax.network.program import Plan, Program
-from pimjax.network.requantize import float64_steps, multiplier_and_exponent
+from pimjax.network.requantize import numbers_of
 from pimjax.network.shapes import results_by_shape
 from pimjax.network.tensor import TensorSpec
 from pimjax.numerics.codes import storage_dtype
@@ -80,11 +80,11 @@ def _bind_layer(
                 f"{layer.name}: the digital sum of its {len(rows)} inputs for weights with zero "
                 f"points reaches {bound}, beyond 32 bits; use symmetric weights"
             )
-    output, factor, step = op.output, params.get("factor"), own.adc.effective_step
+    output, factor, step = op.output, params.get("factor", 1.0), own.adc.effective_step
     if output.rule == "none" and step != 1:  # the model counts in its own units, not in steps
-        output, factor = replace(output, rule="fixed_point"), np.ones(1)
+        output = replace(output, rule="fixed_point")
     try:
-        numbers = requantizer_numbers(output.rule, factor, step)
+        numbers = numbers_of(output.rule, np.atleast_1d(factor) * float(step))
     except ValueError as error:
         raise ModelError(f"{layer.name}: {error}") from None
     bound_params: Params = {
@@ -165,31 +165,6 @@ def _in_steps(name: str, bias: np.ndarray, step: Fraction) -> np.ndarray:
             f"of its input, weights and bias do not suit each other"
         )
     return bias.astype(np.int32)
-
-
-def requantizer_numbers(rule: str, factor: np.ndarray | None, step: Fraction) -> Params:
-    """The arrays of a requantiser whose real factor per output code unit is `factor * step`."""
-    if rule == "none":
-        return {}
-    assert factor is not None
-    factors = np.atleast_1d(np.asarray(factor, np.float64) * float(step))
-    wrong = factors[~(np.isfinite(factors) & (factors >= 0))]
-    if wrong.size:
-        raise ValueError(f"requantisation factor {wrong[0]}: a positive number below 2^30 expected")
-    if rule == "float32":
-        return {"scale": factors.astype(np.float32)}
-    if rule == "float64":
-        own = factors[:1] if np.all(factors == factors[:1]) else factors
-        steps = [float64_steps(float(real)) for real in own]
-        return {
-            "above": np.stack([above for above, _ in steps]),
-            "base": np.array([base for _, base in steps], np.int32),
-        }
-    pairs = [multiplier_and_exponent(float(real)) for real in factors]
-    return {
-        "multiplier": np.array([multiplier for multiplier, _ in pairs], np.int32),
-        "exponent": np.array([exponent for _, exponent in pairs], np.int32),
-    }
 
 
 def _require_fitting(program: Program) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -73,11 +74,11 @@ def _as_affine(op: Binary, constant: np.ndarray) -> Params | None:
 
 
 Joined = tuple[Layer, Params]
+Join = Callable[[Layer, Params, Layer, Params], Joined | None]
 
 
-def _join_pairs(model: Model, join: object) -> Model:
+def _join_pairs(model: Model, join: Join) -> Model:
     """The model with every layer joined to the only one that reads it, wherever `join` can."""
-    assert callable(join)
     layers: dict[str, Layer] = {}
     params: Image = dict(model.params)
     readers = model.graph.consumers()

@@ -44,7 +44,7 @@ from pimjax.network.ops import (
     Transpose,
     Unary,
 )
-from pimjax.network.requantize import multiplier_and_exponent
+from pimjax.network.requantize import numbers_of
 from pimjax.network.tensor import TensorSpec
 
 Range = tuple[float, float]
@@ -283,11 +283,8 @@ class _Pass:
         self.append(replace(layer, inputs=tuple(names), tensor=tensor))
 
     def pads(self, layer: Layer) -> bool:
-        assert isinstance(layer.op, Pad | Spread)
-        tensor = self.codes[layer.inputs[0]][1]
-        code = tensor.zero_point + round(layer.op.value / tensor.scale)
-        exact = layer.op.value == 0
-        return exact and tensor.low <= code <= tensor.high
+        # Real zero has a code; no other number does for certain.
+        return isinstance(layer.op, Pad | Spread) and layer.op.value == 0
 
     def pad(self, layer: Layer) -> None:
         name, tensor = self.codes[layer.inputs[0]]
@@ -319,12 +316,11 @@ def _clamp_codes(op: Op, tensor: TensorSpec) -> tuple[int, int]:
 
 def _fixed_point(factor: float, name: str) -> Params:
     try:
-        multiplier, exponent = multiplier_and_exponent(factor)
+        return dict(numbers_of("fixed_point", factor))
     except ValueError as error:
         raise ModelError(
             f"{name}: {error}; its calibrated range is far below its inputs'"
         ) from None
-    return {"multiplier": np.int32(multiplier), "exponent": np.int32(exponent)}
 
 
 def _driving_tensors(graph: Graph) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -108,6 +109,32 @@ def multiplier_and_exponent(real: float) -> tuple[int, int]:
     if not real > 0 or multiplier == 0 or exponent > 30:
         raise ValueError(f"requantisation factor {real}: a positive number below 2^30 expected")
     return (0, 0) if exponent < -31 else (multiplier, exponent)
+
+
+def numbers_of(rule: str, factors: Any) -> dict[str, np.ndarray]:
+    """The arrays of a rule whose real factors are one number, or one for each channel (n,).
+
+    Raises ValueError for a factor that the rule cannot express; "shift" has none.
+    """
+    if rule == "none":
+        return {}
+    factors = np.asarray(factors, np.float64)
+    wrong = factors[~(np.isfinite(factors) & (factors >= 0))]
+    if wrong.size:
+        raise ValueError(f"requantisation factor {wrong[0]}: a positive number below 2^30 expected")
+    if rule == "float32":
+        return {"scale": factors.astype(np.float32)}
+    if rule == "float64":
+        every = np.atleast_1d(factors)
+        own = every[:1] if np.all(every == every[:1]) else every
+        steps = [float64_steps(float(real)) for real in own]
+        return {
+            "above": np.stack([above for above, _ in steps]),
+            "base": np.array([base for _, base in steps], np.int32),
+        }
+    pairs = np.array([multiplier_and_exponent(float(real)) for real in factors.ravel()], np.int32)
+    multipliers, exponents = pairs.reshape(*factors.shape, 2).T
+    return {"multiplier": multipliers, "exponent": exponents}
 
 
 def float64_steps(factor: float) -> tuple[np.ndarray, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from pimjax.frontend.tflite.reader import Operator, Tensor, shown
 from pimjax.network.graph import Image, Layer
 from pimjax.network.ops import Op, Output
-from pimjax.network.requantize import multiplier_and_exponent
+from pimjax.network.requantize import numbers_of
 from pimjax.network.tensor import TensorSpec
 
 ACTIVATIONS = {1: (0.0, math.inf), 2: (-1.0, 1.0), 3: (0.0, 6.0)}
@@ -200,10 +200,7 @@ def output_of(node: Node, rule: str = "fixed_point") -> Output:
 def numbers(factor: Any, prefix: str = "") -> dict[str, np.ndarray]:
     """The multiplier and exponent of a fixed-point requantiser, as arrays for the image."""
     try:
-        multiplier, exponent = multiplier_and_exponent(float(factor))
+        found = numbers_of("fixed_point", factor)
     except ValueError as error:
         raise UnsupportedError(str(error)) from None
-    return {
-        f"{prefix}multiplier": np.array(multiplier, np.int32),
-        f"{prefix}exponent": np.array(exponent, np.int32),
-    }
+    return {f"{prefix}{name}": array for name, array in found.items()}

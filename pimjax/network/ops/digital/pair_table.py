@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pimjax.network.ops.base import Context, Place, Result
+from pimjax.network.ops.digital.arithmetic import code_pair
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,8 @@ class PairTable:
         self, inputs: tuple[jax.Array, ...], params: dict[str, jax.Array], context: Context
     ) -> Result:
         """The entry of every pair."""
-        pair = inputs
-        if "constant" in params:
-            pair = (*inputs, params["constant"].astype(jnp.int32))
-        a, b = pair[::-1] if self.constant_first else pair
-        shape = jnp.broadcast_shapes(a.shape, b.shape)
-        rows, columns = (
-            jnp.broadcast_to(code, shape) - low for code, low in zip((a, b), self.lows, strict=True)
-        )
+        pair = code_pair(inputs, params, self.constant_first)
+        rows, columns = (code - low for code, low in zip(pair, self.lows, strict=True))
         table = params["table"]
         index = rows * table.shape[1] + columns
         return Result(jnp.take(table.reshape(-1), index, mode="clip").astype(jnp.int32))
