@@ -1,7 +1,7 @@
 """Configs: every shipped chip, every mistake with its own words, overrides, round trips."""
 
 import tomllib
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -45,6 +45,14 @@ def test_shipped_files_say_everything(name):
     assert written.keys() == complete.keys()
     for table in ("precision", "array", "adc", "mram", "timing", "energy"):
         assert written[table].keys() == complete[table].keys()
+
+
+@pytest.mark.parametrize("name", pj.chip_names())
+def test_every_device_value_of_a_shipped_chip_has_a_source(name):
+    """Each key of [mram] is named by a line of `sources` (the word code of choice needs none)."""
+    lines = pj.load_chip(name).sources
+    for key in {field.name for field in fields(Mram)} - {"word_bits", "ecc"}:
+        assert any(f"mram.{key}" in line.split(": ")[0].split(", ") for line in lines), key
 
 
 def test_the_promised_chips_are_there():
@@ -115,6 +123,44 @@ MISTAKES = [
     ({"energy.mac_pj": -0.5}, "energy.mac_pj = -0.5: out of range; allowed from 0"),
     ({"energy.mac_pj": float("nan")}, "energy.mac_pj = nan: "),
     ({"energy.mac_pj": float("inf")}, "energy.mac_pj = inf: "),
+    # the device
+    (
+        {"mram.thermal_stability_temperature_k": 85.0},
+        "mram.thermal_stability_temperature_k = 85.0: in kelvin, from 150 to 700; 85 C is 358.15 K",
+    ),
+    ({"mram.thermal_stability_temperature_k": 701.0}, "in kelvin, from 150 to 700"),
+    ({"mram.thermal_stability_temperature_k": float("nan")}, "in kelvin, from 150 to 700"),
+    (
+        {"mram.thermal_stability": 0.5},
+        "mram.thermal_stability = 0.5: out of range; allowed 1..1000",
+    ),
+    (
+        {"mram.thermal_stability_sigma": 0.31},
+        "mram.thermal_stability_sigma = 0.31: out of range; allowed 0..0.3",
+    ),
+    (
+        {"mram.curie_temperature_k": 700.0},
+        "mram.curie_temperature_k = 700.0: out of range; allowed 701..2000",
+    ),
+    ({"mram.write_overdrive": 1.0}, "mram.write_overdrive = 1.0: out of range; allowed above 1"),
+    (
+        {"mram.read_current_ratio": 1.0},
+        "mram.read_current_ratio = 1.0: out of range; allowed 0..0.99",
+    ),
+    (
+        {"mram.disturb_exponent": 3},
+        "mram.disturb_exponent = 3: out of range; allowed 1..2",
+    ),
+    ({"mram.disturb_exponent": 1.0}, "mram.disturb_exponent = 1.0: an integer expected"),
+    (
+        {"mram.write_pulse": 20.0},
+        "mram.write_pulse: unknown key; did you mean 'mram.write_pulse_ns'?",
+    ),
+    ({"mram.tmr": 0.0}, "mram.tmr = 0.0: out of range; allowed above 0"),
+    (
+        {"array.spare_wordlines": -1},
+        "array.spare_wordlines = -1: out of range; allowed 0..1048576",
+    ),
     # choices, with the nearest one
     (
         {"adc.rounding": "half_evn"},
@@ -322,6 +368,7 @@ built = st.builds(
         active_wordlines=st.integers(1, 128),
         row_order=st.sampled_from(("kernel_channel", "channel_kernel")),
         banks=st.integers(1, 2**20),
+        spare_bitlines=st.integers(0, 2**20),
     ),
     adc=st.builds(
         Adc,
@@ -333,7 +380,16 @@ built = st.builds(
         symmetric=st.booleans(),
         gain_sigma=not_negative,
     ),
-    mram=st.builds(Mram, capacity_mib=positive, word_bits=st.integers(1, 1024)),
+    mram=st.builds(
+        Mram,
+        capacity_mib=positive,
+        word_bits=st.integers(1, 1024),
+        thermal_stability=st.floats(1, 1000),
+        thermal_stability_temperature_k=st.floats(150, 700),
+        write_overdrive=st.floats(1, 1e300, exclude_min=True),
+        disturb_exponent=st.sampled_from((1, 2)),
+        resistance_sigma=not_negative,
+    ),
     timing=st.builds(Timing, clock_mhz=positive),
     energy=st.builds(Energy, mac_pj=not_negative),
 )
@@ -371,6 +427,11 @@ def test_a_chip_is_built_and_checked_in_python():
 
 def described(chip) -> dict:
     return {"name": chip.name, "description": chip.description, "sources": list(chip.sources)}
+
+
+def test_defaults_are_those_of_the_default_chip():
+    chip = pj.load_chip(DEFAULT)
+    assert (chip.mram, chip.array) == (Mram(), Array())
 
 
 def test_a_chip_cannot_be_changed():

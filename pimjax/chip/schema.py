@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, model_validator
 from pydantic.dataclasses import dataclass
 
 from pimjax.array.digital import LARGEST_FRACTION
@@ -43,6 +43,12 @@ def _positive(number: Fraction) -> Fraction:
     return number
 
 
+def _in_kelvin(temperature: float) -> float:
+    if not 150 <= temperature <= 700:
+        raise ValueError("in kelvin, from 150 to 700; 85 C is 358.15 K")
+    return temperature
+
+
 Rational = Annotated[Fraction, BeforeValidator(parse_rational)]
 Step = Annotated[Fraction, BeforeValidator(lambda value: _positive(parse_rational(value)))]
 Bool = Annotated[bool, Strict()]
@@ -53,6 +59,15 @@ WordBits = Annotated[int, Strict(), Field(ge=1, le=1024)]
 Count = Annotated[int, Strict(), Field(ge=1, le=1 << 20)]
 NotNegative = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+SpareCount = Annotated[int, Strict(), Field(ge=0, le=1 << 20)]
+Kelvin = Annotated[float, Strict(), AfterValidator(_in_kelvin)]
+CurieKelvin = Annotated[float, Strict(), Field(ge=701, le=2000)]
+Stability = Annotated[float, Strict(), Field(ge=1, le=1000)]
+Spread = Annotated[float, Strict(), Field(ge=0, le=0.3)]
+Overdrive = Annotated[float, Strict(), Field(gt=1, allow_inf_nan=False)]
+LogSigma = Annotated[float, Strict(), Field(ge=0, le=5)]
+ReadRatio = Annotated[float, Strict(), Field(ge=0, le=0.99)]
+DisturbExponent = Annotated[int, Strict(), Field(ge=1, le=2)]
 
 Ecc = Literal[
     "none",
@@ -89,7 +104,11 @@ class Precision:
 
 @dataclass(frozen=True, config=_TABLE)
 class Array:
-    """Geometry of a macro and of the chip, and how dot products are laid on wordlines."""
+    """Geometry of a macro and of the chip, and how dot products are laid on wordlines.
+
+    `spare_wordlines` and `spare_bitlines` of every macro stand beside its `wordlines` and
+    `bitlines` and hold nothing until a repair puts them in the place of bad ones.
+    """
 
     readout: Literal["bitline", "digital"] = "bitline"
     wordlines: Count = 256
@@ -98,6 +117,8 @@ class Array:
     row_order: Literal["kernel_channel", "channel_kernel"] = "kernel_channel"
     banks: Count = 40
     macros_per_bank: Count = 64
+    spare_wordlines: SpareCount = 0
+    spare_bitlines: SpareCount = 0
 
 
 @dataclass(frozen=True, config=_TABLE)
@@ -124,11 +145,49 @@ class Adc:
 
 @dataclass(frozen=True, config=_TABLE)
 class Mram:
-    """The memory that holds the weights. `ecc` names a word code, or "none"."""
+    """The memory that holds the weights. `ecc` names a word code, or "none".
+
+    The device: *Assumption*, where a chip's file gives no source, like all defaults below.
+    docs/device.md explains what each does.
+
+    - `thermal_stability`: mean over the cells of the barrier divided by kT, both states, at
+      `thermal_stability_temperature_k`; `thermal_stability_sigma` is its spread relative to the
+      mean. The default mean meets "10 years at 150 C with 1 ppm of failed bits" at 5 % spread.
+    - `attempt_time_ns`, `curie_temperature_k`: the time between attempts over the barrier, and
+      where the magnetisation vanishes.
+    - `damping`, `anisotropy_field_t` (mu0 Hk, tesla): they set the time scale of switching.
+    - `write_pulse_ns`: the current pulse, a part of `timing.mram_write_ns`.
+    - `write_overdrive`: write current by critical current of the harder direction, P to AP
+      (writing 0); AP to P (writing 1) has `write_asymmetry` times that.
+    - `write_sigma`: log-normal sigma, over cells, of the write error rate; the mean is kept.
+    - `read_current_ratio`: read current by critical current; `disturb_exponent`: 1 or 2.
+    - `tmr`: R_AP / R_P - 1; `resistance_p_kohm`: R_P; `resistance_sigma`: relative spread of a
+      cell's resistance at the sense amplifier of the digital readout.
+    - `conductance_sigma` (frozen per cell) and `read_noise_sigma` (fresh per read): relative
+      spreads of one cell's conductance in the sum of the bitline readout; 0 is ideal.
+    """
 
     capacity_mib: Positive = 40.0
     word_bits: WordBits = 64
     ecc: Ecc = "none"
+    thermal_stability: Stability = 113.4
+    thermal_stability_temperature_k: Kelvin = 298.15
+    thermal_stability_sigma: Spread = 0.05
+    attempt_time_ns: Positive = 1.0
+    curie_temperature_k: CurieKelvin = 1000.0
+    damping: Positive = 0.01
+    anisotropy_field_t: Positive = 0.3
+    write_pulse_ns: Positive = 18.0
+    write_overdrive: Overdrive = 2.0
+    write_asymmetry: Positive = 1.15
+    write_sigma: LogSigma = 1.0
+    read_current_ratio: ReadRatio = 0.3
+    disturb_exponent: DisturbExponent = 2
+    tmr: Positive = 1.5
+    resistance_p_kohm: Positive = 6.0
+    resistance_sigma: NotNegative = 0.06
+    conductance_sigma: NotNegative = 0.0
+    read_noise_sigma: NotNegative = 0.0
 
 
 @dataclass(frozen=True, config=_TABLE)
