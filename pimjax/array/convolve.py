@@ -16,18 +16,24 @@ from pimjax.array.tiling import choose_tiling, map_tiles
 
 @partial(jax.jit, static_argnames=("spec", "geometry", "engine"))
 def convolve(
-    x: jax.Array, w: jax.Array, spec: Bitline, geometry: Geometry, engine: Engine
+    x: jax.Array,
+    w: jax.Array,
+    spec: Bitline,
+    geometry: Geometry,
+    engine: Engine,
+    common: jax.Array | None = None,
 ) -> Counted:
     """Accumulators y (b, h', w', n) int32 and clip counts (b, h') of codes x (b, h, w, c).
 
-    Traceable; codes must be in range and the accumulator must have been shown to fit.
+    `common`, of the shape of w, is what the cells of both sides of a differential pair hold
+    beside the weight codes w (see `cell_codes`). Traceable; codes must be in range and the accumulator must have been shown to fit.
     """
     (top, bottom), (left, right) = geometry.pad
     # The barrier keeps what made x (a requantisation, say) from being repeated for every tap.
     padded = jnp.pad(
         jax.lax.optimization_barrier(x), ((0, 0), (top, bottom), (left, right), (0, 0))
     )
-    prepared = engine.prepare(w, spec, geometry)
+    prepared = engine.prepare(w, spec, geometry, common)
     tiling = choose_tiling(x.shape[0], geometry, engine.bytes_per_pixel(spec, geometry))
 
     def one_tile(part: jax.Array, tile_geometry: Geometry) -> tuple[jax.Array, ...]:

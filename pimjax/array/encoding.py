@@ -68,14 +68,20 @@ def conversions(spec: Bitline) -> tuple[Conversion, ...]:
     return tuple(Conversion(0, digit, worth * digit.weight) for digit in digits)
 
 
-def cell_codes(w: jax.Array, spec: Bitline) -> tuple[jax.Array, ...]:
+def cell_codes(
+    w: jax.Array, spec: Bitline, common: jax.Array | None = None
+) -> tuple[jax.Array, ...]:
     """The non-negative code of each side of weight codes `w`, int32 of the same shape.
 
     Two's complement weights become their bit pattern; its top digit carries a negative weight.
+    `common` is what both sides of a differential pair hold beside the weight, the smaller of the
+    two codes (faults can leave cells on both sides); each sum must fit `side_bits`. Other
+    encodings have one side, and it plays no part.
     """
     w = w.astype(jnp.int32)
     if is_differential(spec):
-        return jnp.maximum(w, 0), jnp.maximum(-w, 0)
+        both = jnp.int32(0) if common is None else common.astype(jnp.int32)
+        return jnp.maximum(w, 0) + both, jnp.maximum(-w, 0) + both
     if spec.weight_encoding == "offset_binary":
         return (w + (1 << (spec.weight_bits - 1)),)
     if spec.weight_encoding == "binary":

@@ -14,7 +14,9 @@ import jax
 import jax.numpy as jnp
 from einops import rearrange
 
+from pimjax.array.encoding import cell_codes
 from pimjax.array.geometry import Geometry
+from pimjax.array.spec import Bitline
 
 
 def tap_views(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
@@ -58,6 +60,15 @@ def weight_rows(w: Any, geometry: Geometry, row_order: str) -> Any:
     if row_order == "channel_kernel":
         pattern = "kh kw c (g n) -> (c kh kw) g n"
     return rearrange(w, pattern, g=geometry.groups)
+
+
+def side_rows(
+    w: jax.Array, spec: Bitline, geometry: Geometry, common: jax.Array | None = None
+) -> tuple[jax.Array, ...]:
+    """The non-negative cell codes of each side in dot-product order, (k, g, n/g) int32."""
+    rows = weight_rows(w, geometry, spec.row_order)
+    both = None if common is None else weight_rows(common, geometry, spec.row_order)
+    return cell_codes(rows, spec, both)
 
 
 def cut_row_groups(rows: jax.Array, active_wordlines: int) -> jax.Array:

@@ -87,14 +87,15 @@ def slice_weights(chip: OracleChip) -> list[int]:
     return [weight for _, _, weight in digit_spans(*_act_layout(chip))]
 
 
-def weight_cells(w: int, chip: OracleChip) -> list[int]:
+def weight_cells(w: int, chip: OracleChip, common: int = 0) -> list[int]:
     """What the cells of one weight hold, column after column (all >= 0).
 
-    Differential and ternary: the P planes, then the N planes.
+    Differential and ternary: the P planes, then the N planes; `common` is held by both beside
+    the weight. Without effect on other encodings.
     """
     layout = _cell_layout(chip)
     if chip.weight_encoding in ("differential", "ternary"):
-        return digits(max(w, 0), *layout) + digits(max(-w, 0), *layout)
+        return digits(max(w, 0) + common, *layout) + digits(max(-w, 0) + common, *layout)
     if chip.weight_encoding == "offset_binary":
         return digits(w + 2 ** (chip.weight_bits - 1), *layout)
     if chip.weight_encoding == "binary":

@@ -58,10 +58,15 @@ def driven(xs: list[list[int]], chip: OracleChip) -> list:
     return [_by_group(x, digits_of, chip) for x in xs]
 
 
-def programmed(ws: list[list[int]], chip: OracleChip) -> list:
-    """programmed[n][t][c][r]: the cells of the columns of each output, for `ws` n lists of k."""
-    cells_of = {code: weight_cells(code, chip) for w in ws for code in set(w)}
-    return [_by_group(w, cells_of, chip) for w in ws]
+def programmed(ws: list[list[int]], chip: OracleChip, commons=None) -> list:
+    """programmed[n][t][c][r]: the cells of the columns of each output, for `ws` n lists of k.
+
+    `commons`, of the same shape: what both sides of differential pairs hold beside the weight.
+    """
+    commons = commons or [[0] * len(w) for w in ws]
+    pairs = [list(zip(w, common, strict=True)) for w, common in zip(ws, commons, strict=True)]
+    cells_of = {pair: weight_cells(pair[0], chip, pair[1]) for w in pairs for pair in set(w)}
+    return [_by_group(w, cells_of, chip) for w in pairs]
 
 
 def group_totals(slices, columns, chip: OracleChip, table: AdcTable) -> tuple[list[int], Stats]:
@@ -121,11 +126,11 @@ def accumulate(totals: list[int], digital: Fraction, chip: OracleChip) -> int:
 
 
 def dot_products(
-    xs: list[list[int]], ws: list[list[int]], chip: OracleChip
+    xs: list[list[int]], ws: list[list[int]], chip: OracleChip, commons=None
 ) -> tuple[list[list[int]], Stats]:
     """(y[b][n], stats) for legal codes: `xs` b lists of k, `ws` n lists of k."""
     table, stats, y = AdcTable(chip), Stats(), []
-    all_columns = programmed(ws, chip)
+    all_columns = programmed(ws, chip, commons)
     for x, slices in zip(xs, driven(xs, chip), strict=True):
         digital = digital_term(sum(x), len(slices), chip)
         outputs = []
@@ -137,8 +142,11 @@ def dot_products(
     return y, stats
 
 
-def matmul(x, w, chip: OracleChip) -> tuple[np.ndarray, Stats]:
-    """(y, stats): x (b, k) and w (k, n) integer codes, y (b, n) int64 in ADC-code units."""
+def matmul(x, w, chip: OracleChip, common=None) -> tuple[np.ndarray, Stats]:
+    """(y, stats): x (b, k) and w (k, n) integer codes, y (b, n) int64 in ADC-code units.
+
+    `common` (k, n): what both sides of differential pairs hold beside the weight.
+    """
     rows, (b, k) = to_ints("x", x, 2)
     matrix, (k_w, n) = to_ints("w", w, 2)
     if k != k_w:
@@ -147,5 +155,9 @@ def matmul(x, w, chip: OracleChip) -> tuple[np.ndarray, Stats]:
     check_codes("x", rows, range(lowest, highest + 1))
     check_codes("w", matrix, weight_codes(chip))
     columns = [[matrix[i][o] for i in range(k)] for o in range(n)]
-    y, stats = dot_products(rows, columns, chip)
+    commons = None
+    if common is not None:
+        both, _ = to_ints("common", common, 2)
+        commons = [[both[i][o] for i in range(k)] for o in range(n)]
+    y, stats = dot_products(rows, columns, chip, commons)
     return np.array(y, dtype=np.int64).reshape(b, n), stats

@@ -29,9 +29,11 @@ class Prepared(NamedTuple):
     lossless: jax.Array
 
 
-def prepare(w: jax.Array, spec: Bitline, geometry: Geometry) -> Prepared:
+def prepare(
+    w: jax.Array, spec: Bitline, geometry: Geometry, common: jax.Array | None = None
+) -> Prepared:
     """Codes, packed planes, and the lossless proof where it depends on the weights."""
-    sides = pack_weights(w, spec, geometry)
+    sides = pack_weights(w, spec, geometry, common)
     if dot.collapses(spec, geometry.k) or not dot.may_collapse(spec, geometry.k):
         return Prepared(w, sides, jnp.array(False))
     return Prepared(w, sides, dot.columns_collapse(partial(_column_sums, sides), spec))

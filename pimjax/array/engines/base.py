@@ -35,14 +35,15 @@ class Engine(NamedTuple):
     """One way to compute a convolution on the array.
 
     obstacle(spec): why the engine cannot run such a readout, or None.
-    prepare(w, spec, geometry): the weights as the engine wants them, once per call.
+    prepare(w, spec, geometry, common): the weights as the engine wants them, once per call;
+        `common` as in `cell_codes`, of the shape of w, or None.
     tile(x, prepared, spec, geometry): the result for one tile of padded input codes.
     bytes_per_pixel(spec, geometry): working memory per output pixel, for the tiling.
     """
 
     name: str
     obstacle: Callable[[Bitline], str | None]
-    prepare: Callable[[jax.Array, Bitline, Geometry], Any]
+    prepare: Callable[[jax.Array, Bitline, Geometry, jax.Array | None], Any]
     tile: Callable[[jax.Array, Any, Bitline, Geometry], Counted]
     bytes_per_pixel: Callable[[Bitline, Geometry], int]
 

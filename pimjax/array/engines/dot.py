@@ -24,7 +24,6 @@ from pimjax.array.adc import affine, transfer
 from pimjax.array.adc_arithmetic import codes_by_arithmetic
 from pimjax.array.bounds import never_saturates
 from pimjax.array.encoding import (
-    cell_codes,
     conversions,
     input_slices,
     is_paired,
@@ -33,7 +32,7 @@ from pimjax.array.encoding import (
 from pimjax.array.engines.base import Counted, Engine, counted, needs_wide_groups
 from pimjax.array.engines.exact_conv import exact_convolution
 from pimjax.array.geometry import Geometry
-from pimjax.array.rows import cut_row_groups, patches, weight_rows
+from pimjax.array.rows import cut_row_groups, patches, side_rows
 from pimjax.array.spec import Bitline
 from pimjax.numerics.digits import Digit, take_digit
 
@@ -59,14 +58,17 @@ def may_collapse(spec: Bitline, k: int) -> bool:
     return never_saturates(spec, k) and affine(spec.adc, is_paired(spec), 0, 0) is not None
 
 
-def weights_collapse(w: jax.Array, spec: Bitline, geometry: Geometry) -> jax.Array:
+def weights_collapse(
+    w: jax.Array, spec: Bitline, geometry: Geometry, common: jax.Array | None = None
+) -> jax.Array:
     """Whether no input can make these weights clip or round: a boolean scalar."""
     if collapses(spec, geometry.k):
         return jnp.array(True)
     if not may_collapse(spec, geometry.k):
         return jnp.array(False)
-    rows = weight_rows(w, geometry, spec.row_order)
-    sides = [cut_row_groups(side, spec.active_wordlines) for side in cell_codes(rows, spec)]
+    sides = [
+        cut_row_groups(side, spec.active_wordlines) for side in side_rows(w, spec, geometry, common)
+    ]
     return columns_collapse(
         lambda side, digit: jnp.sum(take_digit(sides[side], digit), axis=1), spec
     )
@@ -107,12 +109,14 @@ def collapsed_tile(x: jax.Array, w: jax.Array, spec: Bitline, geometry: Geometry
     return Counted(wrap(y, spec.accumulator_bits), none, none)
 
 
-def prepare(w: jax.Array, spec: Bitline, geometry: Geometry) -> Prepared:
+def prepare(
+    w: jax.Array, spec: Bitline, geometry: Geometry, common: jax.Array | None = None
+) -> Prepared:
     """Weight codes, digits of every column by side (t, r, g, n/g, j), and the lossless proof."""
     digits: tuple[jax.Array, ...] = ()
     if not collapses(spec, geometry.k):
-        rows = weight_rows(w, geometry, spec.row_order)
-        cells = [cut_row_groups(side, spec.active_wordlines) for side in cell_codes(rows, spec)]
+        sides = side_rows(w, spec, geometry, common)
+        cells = [cut_row_groups(side, spec.active_wordlines) for side in sides]
         columns = []
         for conversion in conversions(spec):
             column = take_digit(cells[conversion.side], conversion.digit)
@@ -120,7 +124,7 @@ def prepare(w: jax.Array, spec: Bitline, geometry: Geometry) -> Prepared:
                 column = column - take_digit(cells[1], conversion.digit)
             columns.append(column)
         digits = (jnp.stack(columns, axis=-1).astype(_digit_dtype(spec, geometry)),)
-    return Prepared(w, digits, weights_collapse(w, spec, geometry))
+    return Prepared(w, digits, weights_collapse(w, spec, geometry, common))
 
 
 def _digit_dtype(spec: Bitline, geometry: Geometry) -> Any:

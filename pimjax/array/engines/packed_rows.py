@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from einops import rearrange
 
-from pimjax.array.encoding import cell_codes, side_bits
+from pimjax.array.encoding import side_bits
 from pimjax.array.geometry import Geometry
-from pimjax.array.rows import cut_row_groups, join_taps, pad_axis, tap_views, weight_rows
+from pimjax.array.rows import cut_row_groups, join_taps, pad_axis, side_rows, tap_views
 from pimjax.array.spec import Bitline
 from pimjax.numerics.packing import WORD, pack_planes, words_for
 
@@ -73,12 +73,13 @@ def pieces(spec: Bitline, geometry: Geometry) -> list[Piece]:
     return found
 
 
-def pack_weights(w: jax.Array, spec: Bitline, geometry: Geometry) -> tuple[jax.Array, ...]:
+def pack_weights(
+    w: jax.Array, spec: Bitline, geometry: Geometry, common: jax.Array | None = None
+) -> tuple[jax.Array, ...]:
     """Packed planes of each side's cells: (t, plane, word, g, n/g) uint32."""
-    rows = weight_rows(w, geometry, spec.row_order)
     return tuple(
         _pack_row_groups(side, side_bits(spec), spec.active_wordlines)
-        for side in cell_codes(rows, spec)
+        for side in side_rows(w, spec, geometry, common)
     )
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from pimjax.array.accumulator import add_wide
 from pimjax.array.adc import Transfer, codes_by_table, transfer
 from pimjax.array.encoding import (
-    cell_codes,
     conversions,
     input_slices,
     is_paired,
@@ -21,16 +20,18 @@ from pimjax.array.encoding import (
 )
 from pimjax.array.engines.base import Counted, Engine, counted
 from pimjax.array.geometry import Geometry
-from pimjax.array.rows import cut_row_groups, patches, weight_rows
+from pimjax.array.rows import cut_row_groups, patches, side_rows
 from pimjax.array.spec import Bitline
 from pimjax.numerics import wide
 from pimjax.numerics.digits import take_digit
 
 
-def prepare(w: jax.Array, spec: Bitline, geometry: Geometry) -> tuple[jax.Array, ...]:
+def prepare(
+    w: jax.Array, spec: Bitline, geometry: Geometry, common: jax.Array | None = None
+) -> tuple[jax.Array, ...]:
     """The non-negative cell codes of each side, (t, r, g, n/g) int32."""
-    rows = weight_rows(w, geometry, spec.row_order)
-    return tuple(cut_row_groups(side, spec.active_wordlines) for side in cell_codes(rows, spec))
+    sides = side_rows(w, spec, geometry, common)
+    return tuple(cut_row_groups(side, spec.active_wordlines) for side in sides)
 
 
 def partial_sums(

@@ -26,6 +26,9 @@ from pimjax.numerics.codes import storage_dtype
 class Conv:
     """A 2D convolution. Image: weights (kh, kw, c/g, n), bias (n,) int32, requantiser numbers.
 
+    Optional in the image, of the shape of the weights: "weights_common", unsigned, what faults
+    left in the cells of both sides of differential pairs beside the weight codes.
+
     Inputs: the codes (b, h, w, c), and optionally a shortcut (b, h', w', n) that is added to the
     accumulator after `shortcut_shift` places to the left (it must fit 32 bits then). These sums
     saturate at 32 bits: SEMANTICS names no width for them.
@@ -62,7 +65,7 @@ class Conv:
         w = params["weights"]
         x, geometry = self.array_codes(inputs[0], w.shape)
         x = x.astype(storage_dtype(*spec.act_range))
-        counted = convolve(x, w, spec, geometry, engine)
+        counted = convolve(x, w, spec, geometry, engine, params.get("weights_common"))
         bias = jnp.broadcast_to(params["bias"][None, None, None], counted.y.shape)
         value = saturating.add(counted.y, bias)
         if self.weight_shift:

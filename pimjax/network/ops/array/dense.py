@@ -37,7 +37,10 @@ class Dense:
         self, inputs: tuple[jax.Array, ...], params: dict[str, jax.Array], context: Context
     ) -> Result:
         """Output codes (b, ..., n), accumulators before the bias, statistics of x (b, ..., k)."""
-        as_kernel = {**params, "weights": params["weights"][None, None]}
+        as_kernel = {
+            name: array[None, None] if name in ("weights", "weights_common") else array
+            for name, array in params.items()
+        }
         leading = inputs[0].shape[:-1]
         pixels = tuple(x.reshape(leading[0], -1, 1, x.shape[-1]) for x in inputs)
         result = self.as_conv.apply(pixels, as_kernel, context)
