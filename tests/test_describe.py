@@ -9,7 +9,7 @@ import pytest
 
 import pimjax as pj
 from pimjax.array.spec import Adc
-from pimjax.network.capacity import capacity_of, require_capacity
+from pimjax.network.capacity import capacity_of
 from pimjax.network.describe import describe
 from pimjax.network.graph import Graph, Input, Layer
 from pimjax.network.ops import (
@@ -24,6 +24,7 @@ from pimjax.network.ops import (
     Softmax,
     Unary,
 )
+from pimjax.network.place import place
 from pimjax.network.program import Plan, Program
 from pimjax.network.tensor import TensorSpec
 from pimjax.network.text import shortened, shortened_apart
@@ -204,7 +205,7 @@ def fully_connected(k, outputs, chip):
 
 def test_what_does_not_fit_is_refused_with_numbers():
     network = fully_connected(8192, 4096, CHIP)  # 64 x 64 shelves and 2, two a macro
-    require_capacity(network)
+    place(network)
     chip = pj.load_chip("mram-pim-8b", {"array.banks": 10})
     message = (
         r"the network needs 2049 macros of 256 x 512 cells \(32\.0 MiB\), but the chip "
@@ -213,10 +214,10 @@ def test_what_does_not_fit_is_refused_with_numbers():
         r"over 4 chips, or fewer weight bits \(precision\.weight_bits = 8\)"
     )
     with pytest.raises(ValueError, match=message):
-        require_capacity(fully_connected(8192, 4096, chip))
+        place(fully_connected(8192, 4096, chip), chips=1)
     with pytest.raises(ValueError, match=r"but 3 chips mram-pim-8b have 1920 .* use chips = 4"):
-        require_capacity(fully_connected(8192, 4096, chip), chips=3)
-    require_capacity(fully_connected(8192, 4096, chip), chips=4)
+        place(fully_connected(8192, 4096, chip), chips=3)
+    place(fully_connected(8192, 4096, chip), chips=4)
     for wrong in (0, True, 1.5):
         with pytest.raises(ValueError, match="chips"):
-            require_capacity(network, chips=wrong)
+            place(network, chips=wrong)

@@ -130,7 +130,7 @@ def test_the_form_is_the_documented_one(saved):
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == set(table)
     assert table["format"] == "pimjax program"
-    assert table["version"] == 1
+    assert table["version"] == 2
     assert set(table["arrays"][0]) == {"layer", "name", "member", "dtype", "shape"}
     assert set(table["plan"]) == {"spec", "graph", "engine"}
 
@@ -238,7 +238,7 @@ def delete(table, *path):
 PLAN_MISTAKES = [
     (lambda t: ["no table"], "plan.json: an object expected"),
     (lambda t: t.update(format="other"), "no saved program: format 'other'"),
-    (lambda t: t.update(version=2), "version 2 of the file format; this pimjax reads 1"),
+    (lambda t: t.update(version=3), "version 3 of the file format; this pimjax reads up to 2"),
     (
         lambda t: t.update(semantics="0.9"),
         "compiled for semantics '0.9', .* compile the model again",

@@ -1,27 +1,30 @@
-"""How the weights of one layer lie on macros: which block of cells stands where.
+"""How the weights of one layer lie on shelves: which cell holds which column of which weight.
 
-A *tile* is the block of cells of one convolution group, one row group and a run of outputs: as many
-wordlines as the row group has rows, and for each output one bitline per cell column of a weight.
-Only a tile's own wordlines are driven in one step, so tiles of other groups and row groups may
-stand above it in the same bitlines, and beside it on the same wordlines; no cell is spent on the
-zeros between convolution groups.
+A *strip* is a run of neighbouring cell columns of every weight of a layer, side by side: all of
+them, or one plane. A *shelf* is a run of wordlines of one macro, as high as a row group, that holds
+a piece of a strip. Only the wordlines of one row group are driven in one step, so shelves of other
+groups and row groups may stand above it in the same bitlines, and no cell is spent on the zeros
+between convolution groups. Which macro a shelf stands in is a matter of placement.
 
-Macros are counted within the layer, from 0; which physical ones they are is settled elsewhere.
-
-Axis letters: i tile, p shelf.
+Axis letters: p shelf, t row group, r row in a group, g convolution group, o output of a group.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pimjax.array.encoding import conversions, is_paired
 from pimjax.array.spec import Bitline
+from pimjax.array.words import WordLayout
+
+
+def columns_per_conversion(spec: Bitline) -> int:
+    """Cell columns that one conversion reads: 2 where a pair is subtracted before it, else 1."""
+    return 2 if is_paired(spec) else 1
 
 
 def columns_per_weight(spec: Bitline) -> int:
@@ -30,67 +33,35 @@ def columns_per_weight(spec: Bitline) -> int:
     Column order is that of `encoding.conversions`, least significant first; a differential pair is
     two neighbours, the positive side first.
     """
-    return len(conversions(spec)) * (2 if is_paired(spec) else 1)
-
-
-@dataclass(frozen=True, eq=False)
-class Tiles:
-    """The tiles of a layer: one entry a tile in each array, (i,) int64.
-
-    Column c of the weight of row r of the row group and output `first_output` + o is the cell at
-    wordline `wordline` + r and bitline `bitline` + o * columns_per_weight + c of macro `macro`,
-    for r < `rows` and o < `outputs`. Row groups and outputs are counted within their convolution
-    group; row r of row group t is number k = t * active_wordlines + r of the dot product.
-    """
-
-    group: np.ndarray
-    row_group: np.ndarray
-    first_output: np.ndarray
-    outputs: np.ndarray
-    rows: np.ndarray
-    macro: np.ndarray
-    wordline: np.ndarray
-    bitline: np.ndarray
-
-    def __len__(self) -> int:
-        """Number of tiles."""
-        return len(self.macro)
-
-
-class _Band(NamedTuple):
-    """`row_groups` of each convolution group, from `first` on, all of `rows` rows."""
-
-    rows: int
-    first: int
-    row_groups: int
-
-
-class _Shelves(NamedTuple):
-    """Where the shelves of a band stand, (p,) int64 each."""
-
-    macro: np.ndarray
-    wordline: np.ndarray
+    return len(conversions(spec)) * columns_per_conversion(spec)
 
 
 @dataclass(frozen=True)
-class LayerMapping:
-    """A layer of `groups` convolution groups, each k rows x `outputs`, on macros of one size.
+class StripMapping:
+    """Columns `first_column` .. + `columns` of the weights of a layer, on shelves.
 
-    The packing is by shelves, runs of wordlines of one macro as high as a row group. Row groups of
-    equal height form a sequence of weight columns (by convolution group, row group, output), which
-    fills shelf after shelf with as many whole weights as the bitlines hold: a row group that meets
-    the end of a shelf goes on at the start of the next, as another tile. The shelves of full row
-    groups are stacked first, then those of the last, shorter ones, each in the first macro that
-    has enough free wordlines (first fit, decreasing height).
+    The layer has `groups` convolution groups, each of k = taps x channels rows and `outputs`
+    outputs; its weights are (kh, kw, channels, groups x outputs), kh kw = taps. The k rows, in
+    `row_order`, are cut into row groups of `active_wordlines`. The weights of all full row groups
+    form a sequence (by convolution group, row group, output), which fills shelf after shelf with
+    floor(data_bitlines / columns) weights each; then those of the shorter last row groups do the
+    same on lower shelves of their own.
     """
 
     groups: int
-    k: int
+    taps: int
+    channels: int
     outputs: int
+    row_order: str
     active_wordlines: int
-    columns_per_weight: int
-    wordlines: int
-    bitlines: int
+    first_column: int
+    columns: int
+    data_bitlines: int
+
+    @property
+    def k(self) -> int:
+        """Rows of one convolution group: the length of a dot product."""
+        return self.taps * self.channels
 
     @property
     def row_groups(self) -> int:
@@ -98,92 +69,110 @@ class LayerMapping:
         return -(-self.k // self.active_wordlines)
 
     @property
-    def columns(self) -> int:
-        """Cell columns of all outputs of the layer."""
-        return self.groups * self.outputs * self.columns_per_weight
+    def weights(self) -> int:
+        """Weights of the layer."""
+        return self.k * self.groups * self.outputs
 
     @property
     def cells(self) -> int:
-        """Cells that hold weights."""
-        return self.k * self.columns
+        """Cells that hold columns of weights."""
+        return self.weights * self.columns
 
     @property
-    def macros(self) -> int:
-        """Macros that hold at least one tile."""
-        return max(int(shelves.macro.max()) for shelves in self._shelves) + 1
+    def weights_per_shelf(self) -> int:
+        """Weights beside each other on a shelf."""
+        return self.data_bitlines // self.columns
 
     @property
-    def utilisation(self) -> float:
-        """Cells that hold weights as a share of all cells of the macros taken."""
-        return self.cells / (self.macros * self.wordlines * self.bitlines)
-
-    def tiles(self) -> Tiles:
-        """Every tile, full row groups first, in the order of the packing."""
-        bands = zip(self._bands, self._shelves, strict=True)
-        parts = [self._tiles_of(band, shelves) for band, shelves in bands]
-        return Tiles(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    def shelves(self) -> int:
+        """Shelves of the strip."""
+        return sum(self._band_shelves)
 
     @property
-    def _weights_per_shelf(self) -> int:
-        return self.bitlines // self.columns_per_weight
+    def shelf_rows(self) -> np.ndarray:
+        """Wordlines of every shelf, (p,) int64: the full row groups' first."""
+        return np.repeat([self.active_wordlines, self._rest], self._band_shelves)
+
+    def locate(self, weight: Any, column: Any, xp: Any = np) -> tuple[Any, Any, Any]:
+        """(shelf, row in the shelf, data bitline) of a cell, elementwise on arrays of `xp`.
+
+        `weight` is the index into the layer's weights array, flat in C order; `column` is counted
+        in the layer. Integers of any type that holds the number of weights, int32 for instance.
+        """
+        row, output = weight // self._all_outputs, weight % self._all_outputs
+        if self.row_order == "channel_kernel":
+            row = row % self.channels * self.taps + row // self.channels
+        group, output = output // self.outputs, output % self.outputs
+        row_group, row = row // self.active_wordlines, row % self.active_wordlines
+        full = row_group < self._full
+        place = xp.where(full, group * self._full + row_group, group) * self.outputs + output
+        shelf = place // self.weights_per_shelf + xp.where(full, 0, self._band_shelves[0])
+        bitline = place % self.weights_per_shelf * self.columns + (column - self.first_column)
+        return shelf, row, bitline
+
+    def content(self, shelf: Any, row: Any, bitline: Any, xp: Any = np) -> tuple[Any, Any, Any]:
+        """(weight, column, whether the cell is used): the inverse of `locate`.
+
+        For shelves of this strip, rows from 0 and data bitlines of a macro. Weight and column of a
+        free cell are 0.
+        """
+        full = shelf < self._band_shelves[0]
+        beside, column = bitline // self.columns, bitline % self.columns
+        band_shelf = shelf - xp.where(full, 0, self._band_shelves[0])
+        place = band_shelf * self.weights_per_shelf + beside
+        row_groups = xp.where(full, max(1, self._full), 1)
+        height = xp.where(full, self.active_wordlines, self._rest)
+        used = (beside < self.weights_per_shelf) & (row < height)
+        used &= place < self.groups * self.outputs * row_groups
+        row_group, output = place // self.outputs, place % self.outputs
+        group, row_group = row_group // row_groups, row_group % row_groups
+        row = (row_group + xp.where(full, 0, self._full)) * self.active_wordlines + row
+        if self.row_order == "channel_kernel":
+            row = row % self.taps * self.channels + row // self.taps
+        weight = row * self._all_outputs + group * self.outputs + output
+        return xp.where(used, weight, 0), xp.where(used, column + self.first_column, 0), used
 
     @property
-    def _bands(self) -> list[_Band]:
-        full, rest = divmod(self.k, self.active_wordlines)
-        bands = [_Band(self.active_wordlines, 0, full), _Band(rest, full, 1)]
-        return [band for band in bands if band.rows and band.row_groups]
+    def _all_outputs(self) -> int:
+        return self.groups * self.outputs
 
-    @cached_property
-    def _shelves(self) -> list[_Shelves]:
-        """The shelves of every band, stacked in macros."""
-        used = np.zeros(0, np.int64)
-        stacked = []
-        for band in self._bands:
-            weights = self.groups * band.row_groups * self.outputs
-            count = -(-weights // self._weights_per_shelf)
-            missing = max(0, count - int(((self.wordlines - used) // band.rows).sum()))
-            opened = -(-missing // (self.wordlines // band.rows))
-            used = np.concatenate([used, np.zeros(opened, np.int64)])
-            room = (self.wordlines - used) // band.rows
-            ends = np.cumsum(room)
-            shelf = np.arange(count)
-            macro = np.searchsorted(ends, shelf, side="right")
-            height = shelf - (ends - room)[macro]
-            stacked.append(_Shelves(macro, used[macro] + height * band.rows))
-            used = used + band.rows * np.bincount(macro, minlength=len(used))
-        return stacked
+    @property
+    def _full(self) -> int:
+        """Full row groups of a convolution group."""
+        return self.k // self.active_wordlines
 
-    def _tiles_of(self, band: _Band, shelves: _Shelves) -> tuple[np.ndarray, ...]:
-        """The arrays of `Tiles` for one band: its sequence, cut at row groups and at shelves."""
-        end = self.groups * band.row_groups * self.outputs
-        cuts = np.arange(0, end, self.outputs), np.arange(0, end, self._weights_per_shelf)
-        start = np.union1d(*cuts)
-        row_group, first_output = np.divmod(start, self.outputs)
-        group, row_group = np.divmod(row_group, band.row_groups)
-        shelf, place = np.divmod(start, self._weights_per_shelf)
-        return (
-            group,
-            band.first + row_group,
-            first_output,
-            np.diff(start, append=end),
-            np.full(len(start), band.rows),
-            shelves.macro[shelf],
-            shelves.wordline[shelf],
-            place * self.columns_per_weight,
-        )
+    @property
+    def _rest(self) -> int:
+        """Rows of the shorter last row group, or 0."""
+        return self.k % self.active_wordlines
+
+    @property
+    def _band_shelves(self) -> tuple[int, int]:
+        """Shelves of the full row groups, and of the shorter ones."""
+        full = -(-self._all_outputs * self._full // self.weights_per_shelf)
+        return full, -(-self._all_outputs // self.weights_per_shelf) if self._rest else 0
 
 
-def map_layer(
-    weights_shape: tuple[int, ...], groups: int, spec: Bitline, wordlines: int, bitlines: int
-) -> LayerMapping:
-    """The mapping of weights (kh, kw, c/g, n) or (k, n) on macros of wordlines x bitlines.
+def map_strips(
+    weights_shape: tuple[int, ...],
+    groups: int,
+    spec: Bitline,
+    wordlines: int,
+    words: WordLayout,
+    columns: int | None = None,
+) -> tuple[StripMapping, ...]:
+    """The strips of weights (kh, kw, c/g, n) or (k, n), each `columns` wide, all by default.
 
-    Raises ValueError where a macro cannot hold one weight of a full row group.
+    Raises ValueError where a macro cannot hold one weight's columns of a full row group.
     """
-    columns = columns_per_weight(spec)
-    if columns > bitlines:
+    every = columns_per_weight(spec)
+    columns = every if columns is None else columns
+    if columns > words.data_bitlines:
+        room = f"array.bitlines = {words.bitlines}"
+        if words.n > 1:
+            room += f" ({words.data_bitlines} of them for data)"
         raise ValueError(
-            f"array.bitlines = {bitlines}: one weight takes {columns} columns side by side "
+            f"{room}: one weight takes {columns} columns side by side "
             f"(precision.weight_bits = {spec.weight_bits}, {spec.weight_encoding}, "
             f"precision.cell_bits = {spec.cell_bits}); use macros of at least {columns} bitlines, "
             f"or fewer weight bits"
@@ -193,13 +182,18 @@ def map_layer(
             f"array.wordlines = {wordlines}: fewer than array.active_wordlines = "
             f"{spec.active_wordlines}"
         )
-    *rows, outputs = weights_shape
-    return LayerMapping(
-        groups=groups,
-        k=prod(rows),
-        outputs=outputs // groups,
-        active_wordlines=spec.active_wordlines,
-        columns_per_weight=columns,
-        wordlines=wordlines,
-        bitlines=bitlines,
+    *window, channels, outputs = weights_shape
+    return tuple(
+        StripMapping(
+            groups=groups,
+            taps=prod(window),
+            channels=channels,
+            outputs=outputs // groups,
+            row_order=spec.row_order,
+            active_wordlines=spec.active_wordlines,
+            first_column=first,
+            columns=columns,
+            data_bitlines=words.data_bitlines,
+        )
+        for first in range(0, every, columns)
     )

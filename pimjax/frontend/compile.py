@@ -18,8 +18,8 @@ from pimjax.frontend.fold import fold
 from pimjax.frontend.model import Model, ModelError
 from pimjax.frontend.quantize import quantize
 from pimjax.frontend.ranges import METHODS, choose_range, observe
-from pimjax.network.capacity import require_capacity
 from pimjax.network.ops import Context
+from pimjax.network.place import place, require_policy
 from pimjax.network.program import Program
 from pimjax.network.run import execute
 
@@ -35,6 +35,7 @@ def compile(
     adc: str | Mapping[str, Adc] = "chip",
     engine: str = "auto",
     chips: int = 1,
+    placement: str = "layer",
 ) -> Program:
     """The program that runs `model` on `chip`.
 
@@ -47,13 +48,15 @@ def compile(
     `adc`: "chip" keeps the chip's converter settings in every layer; "mse" or "clip:SHARE" choose
     step and offset per layer from the calibration images (`calibrate_adc`); a mapping gives the
     settings of single layers. `chips` of the kind share the layers; with one, a network that does
-    not fit is refused.
+    not fit is refused. `placement` names the policy by which weights get their places on the chip
+    (pimjax.network.place.POLICIES); it changes no result.
 
     Raises ModelError or ValueError with one sentence for what does not fit the chip.
     """
     if not isinstance(model, Model):
         raise TypeError(f"model: {type(model).__name__} given; pass what pimjax.load_model returns")
     require_supported(chip)
+    require_policy(placement)
     if not model.is_quantized:
         if calibration is None:
             raise ModelError(
@@ -66,8 +69,7 @@ def compile(
         folded = equalized(folded) if equalize else folded
         model = _quantized(folded, chip, calibration, ranges, percentile)
     program = bind(model, chip, _adc_settings(model, chip, calibration, adc), engine)
-    require_capacity(program, chips)
-    return program
+    return place(program, placement, chips=chips)
 
 
 def _adc_settings(

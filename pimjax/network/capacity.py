@@ -1,13 +1,14 @@
-"""What a program takes of the chip: the mapping of its layers, and whether there is room."""
+"""How many macros a chip has, and the refusal of a program that needs more."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pimjax.array.mapping import LayerMapping, map_layer
+import numpy as np
+
 from pimjax.chip.schema import Chip
-from pimjax.network.program import Program
 
 _BITS_PER_MIB = 1 << 23
 _LARGEST_SHOWN = 3
@@ -15,7 +16,10 @@ _LARGEST_SHOWN = 3
 
 @dataclass(frozen=True)
 class Capacity:
-    """Macros of one chip: as many as its banks have and its memory can hold."""
+    """Macros of one chip: as many as its banks have and its memory can hold.
+
+    Where the memory holds fewer than the banks, the chip has the first ones, bank after bank.
+    """
 
     in_banks: int
     in_memory: int
@@ -35,6 +39,11 @@ class Capacity:
         """Chips that so many macros need, at least 1; a macro belongs to one chip."""
         return max(1, -(-macros // self.macros))
 
+    def numbers(self, chips: int = 1) -> np.ndarray:
+        """Global numbers of the macros of so many chips, in order, int64."""
+        first = np.arange(chips)[:, None] * self.in_banks
+        return (first + np.arange(self.macros)).ravel()
+
 
 def capacity_of(chip: Chip) -> Capacity:
     """The macros of a chip. Raises ValueError where its memory holds not even one."""
@@ -51,38 +60,15 @@ def capacity_of(chip: Chip) -> Capacity:
     return Capacity(in_banks, in_memory, cells, chip.precision.cell_bits)
 
 
-def map_program(program: Program) -> dict[str, LayerMapping]:
-    """The mapping of every array layer, by name in order of execution.
+def shortage(chip: Chip, chips: int, needed: int, by_layer: Mapping[str, int]) -> str:
+    """Why `needed` macros do not fit on `chips` chips: the numbers, and the ways out.
 
-    Raises ValueError where a macro cannot hold one weight.
+    `by_layer` has the macros of every array layer, of which the largest are named.
     """
-    array = program.chip.array
-    mappings = {}
-    for layer in program.plan.graph.layers:
-        if layer.op.place == "array":
-            shape = program.image[layer.name]["weights"].shape
-            groups = getattr(layer.op, "groups", 1)
-            mappings[layer.name] = map_layer(
-                shape, groups, program.plan.spec, array.wordlines, array.bitlines
-            )
-    return mappings
-
-
-def require_capacity(program: Program, chips: int = 1) -> None:
-    """Refuses a program that needs more macros than `chips` chips have.
-
-    Raises ValueError with what it needs, what there is, its largest layers and the ways out.
-    """
-    if isinstance(chips, bool) or not isinstance(chips, int) or chips < 1:
-        raise ValueError(f"chips = {chips!r}: an integer from 1 expected")
-    capacity, chip = capacity_of(program.chip), program.chip
-    macros = {name: mapping.macros for name, mapping in map_program(program).items()}
-    needed = sum(macros.values())
-    if needed <= chips * capacity.macros:
-        return
+    capacity = capacity_of(chip)
     size = f"{chip.array.wordlines} x {chip.array.bitlines} cells"
-    largest = sorted(macros, key=lambda name: -macros[name])[:_LARGEST_SHOWN]
-    shown = ", ".join(f"{name} ({macros[name]})" for name in largest)
+    largest = sorted(by_layer, key=lambda name: -by_layer[name])[:_LARGEST_SHOWN]
+    shown = ", ".join(f"{name} ({by_layer[name]})" for name in largest)
     enough = capacity.chips_for(needed)
     have = f"the chip {chip.name} has" if chips == 1 else f"{chips} chips {chip.name} have"
     total = chips * capacity.macros
@@ -90,9 +76,9 @@ def require_capacity(program: Program, chips: int = 1) -> None:
         f"{chip.array.banks} banks of {chip.array.macros_per_bank} macros, "
         f"memory of {chip.mram.capacity_mib:g} MiB for {capacity.in_memory}"
     )
-    raise ValueError(
+    return (
         f"the network needs {needed} macros of {size} ({capacity.mib(needed):.1f} MiB), but "
         f"{have} {total} ({capacity.mib(total):.1f} MiB; a chip: {why}); its largest layers are "
         f"{shown}; use chips = {enough} to spread it over {enough} chips, or fewer weight bits "
-        f"(precision.weight_bits = {program.plan.spec.weight_bits})"
+        f"(precision.weight_bits = {chip.precision.weight_bits})"
     )

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from pimjax.array.mapping import LayerMapping
 from pimjax.array.spec import Adc
 from pimjax.chip.schema import Chip
-from pimjax.network.capacity import Capacity, capacity_of, map_program
+from pimjax.network.capacity import Capacity, capacity_of
 from pimjax.network.graph import Layer, Params
 from pimjax.network.ops.base import Place
+from pimjax.network.place import chips_of, placement_of
+from pimjax.network.placed import LayerMapping, map_program
 from pimjax.network.program import Program
 from pimjax.network.shapes import results_by_shape
 from pimjax.network.table import mapping_table
@@ -37,11 +38,16 @@ class Row:
 
 @dataclass(frozen=True, repr=False)
 class Description:
-    """A program layer by layer, and what it takes in all. As text it is the mapping table."""
+    """A program layer by layer, and what it takes in all. As text it is the mapping table.
+
+    `policy` is the rule of its placement, `chips` the number of chips that this reaches over.
+    """
 
     chip: Chip
     capacity: Capacity
     rows: tuple[Row, ...]
+    policy: str = "layer"
+    chips: int = 1
 
     @property
     def array_rows(self) -> tuple[Row, ...]:
@@ -55,8 +61,8 @@ class Description:
 
     @property
     def macros(self) -> int:
-        """Macros taken."""
-        return sum(mapping.macros for mapping in self._mappings)
+        """Macros taken, those that layers share counted once."""
+        return len(frozenset().union(*(mapping.macro_numbers for mapping in self._mappings)))
 
     @property
     def cells(self) -> int:
@@ -72,11 +78,6 @@ class Description:
     def mib(self) -> float:
         """Memory of the macros taken, in MiB."""
         return self.capacity.mib(self.macros)
-
-    @property
-    def chips(self) -> int:
-        """Chips that the network is spread over."""
-        return self.capacity.chips_for(self.macros)
 
     @property
     def share(self) -> float:
@@ -123,7 +124,13 @@ def describe(program: Program) -> Description:
             adc=getattr(layer.op, "adc", None),
         )
         rows.append(row)
-    return Description(program.chip, capacity_of(program.chip), tuple(rows))
+    return Description(
+        chip=program.chip,
+        capacity=capacity_of(program.chip),
+        rows=tuple(rows),
+        policy=placement_of(program).policy,
+        chips=chips_of(program),
+    )
 
 
 def kind_of(layer: Layer, params: Params) -> str:

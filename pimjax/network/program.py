@@ -2,7 +2,8 @@
 
 The plan (hashable, static under jit) decides every shape and branch. The image is a pytree of
 arrays: weight codes as the array reads them, biases, requantisation numbers. Faults and other
-settings of a sweep change only the image, so a plan compiles once.
+settings of a sweep change only the image, so a plan compiles once. The placement says where on the
+chip the weights stand; it changes no result.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from pimjax.array.spec import Bitline
 from pimjax.chip.schema import Chip
 from pimjax.network.graph import Graph, Image
+from pimjax.network.placement import Placement
 
 if TYPE_CHECKING:
     from pimjax.network.describe import Description
@@ -36,11 +38,15 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A plan, the image it runs on, and the chip it was compiled for."""
+    """A plan, the image it runs on, the chip it was compiled for, and its place there.
+
+    `placement_of` (pimjax.network.place) gives the default place of a program that has none.
+    """
 
     plan: Plan
     image: Image
     chip: Chip
+    placement: Placement | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -25,11 +25,14 @@ from pimjax.network import container
 from pimjax.network.codec import decode, encode
 from pimjax.network.container import DTYPES, PLAN, ProgramError
 from pimjax.network.graph import Image
+from pimjax.network.place import placement_of
+from pimjax.network.placed import require_placement
 from pimjax.network.program import Program
 from pimjax.network.whole import require_graph, require_whole
 
 FORMAT = "pimjax program"
-VERSION = 1
+VERSION = 2
+_WITHOUT_PLACEMENT = 1
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,11 @@ def _contents(program: Program) -> tuple[bytes, dict[str, np.ndarray]]:
             entries.append(entry)
             arrays[member] = array.astype(array.dtype.newbyteorder("<"), copy=False)
     header = Header(FORMAT, VERSION, SEMANTICS, program.chip.to_toml(), tuple(entries))
+    try:
+        program = replace(program, placement=placement_of(program))
+        require_placement(program)
+    except ValueError as error:
+        raise ProgramError(str(error)) from None
     static = {name: encode(getattr(program, name)) for name in _STATIC}
     # What would not read back as the same plan is refused now, not when it is needed.
     if _static(static) != {name: getattr(program, name) for name in _STATIC}:
@@ -120,10 +128,13 @@ def _program(text: bytes, members: dict[str, np.ndarray]) -> Program:
     table = _table(text)
     if table.get("format") != FORMAT:
         raise ProgramError(f"no saved program: format {table.get('format')!r} in {PLAN}")
-    if table.get("version") != VERSION:
+    version = table.get("version")
+    if type(version) is not int or version not in (_WITHOUT_PLACEMENT, VERSION):
         raise ProgramError(
-            f"version {table.get('version')!r} of the file format; this pimjax reads {VERSION}"
+            f"version {version!r} of the file format; this pimjax reads up to {VERSION}"
         )
+    if version == _WITHOUT_PLACEMENT:
+        table.setdefault("placement", None)
     for name in sorted({*_HEADER, *_STATIC} ^ set(table)):
         problem = "unknown" if name in table else "missing"
         raise ProgramError(f"{PLAN}: field {name!r} is {problem}")

@@ -89,6 +89,8 @@ def _totals(description: Description) -> list[str]:
         where = f"{share} the {capacity.macros} of the chip"
     else:
         where = f"{share} the {chips * capacity.macros} of {chips} chips"
+    if description.policy != "layer":
+        where += f", placement {description.policy}"
     taken = macros * capacity.cells_per_macro
     counts = {place: 0 for place in ("array", "digital", "host")}
     for row in description.rows:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pimjax.array.engines import select
 from pimjax.network.container import ProgramError
 from pimjax.network.graph import Graph
+from pimjax.network.placed import require_placement
 from pimjax.network.program import Program
 from pimjax.network.shapes import results_by_shape
 from pimjax.numerics.codes import require_codes, require_integers
@@ -35,7 +36,8 @@ def require_whole(program: Program) -> None:
     """Refuses a program whose parts do not fit together. Raises ProgramError.
 
     The readout must be the chip's, the engine must be able to run it, weight codes must be in its
-    range, and every layer's operation must accept the shapes and types of its inputs and arrays.
+    range, every layer's operation must accept the shapes and types of its inputs and arrays, and
+    the shelves of its placement must be its own, inside macros and apart.
     """
     plan = program.plan
     if plan.spec != program.chip.bitline():
@@ -53,6 +55,10 @@ def require_whole(program: Program) -> None:
         last = bisect_left(range(count), True, key=lambda i: bool(_mistake(program, i + 1)))
         name, mistake = plan.graph.layers[last].name, _mistake(program, last + 1)
         raise ProgramError(f"layer {name!r} does not suit its inputs and arrays: {mistake}")
+    try:
+        require_placement(program)
+    except ValueError as error:
+        raise ProgramError(str(error)) from None
 
 
 def _require_weights(name: str, program: Program) -> None:
