@@ -26,7 +26,8 @@ def convolve(
     """Accumulators y (b, h', w', n) int32 and clip counts (b, h') of codes x (b, h, w, c).
 
     `common`, of the shape of w, is what the cells of both sides of a differential pair hold
-    beside the weight codes w (see `cell_codes`). Traceable; codes must be in range and the accumulator must have been shown to fit.
+    beside the weight codes w (see `cell_codes`). Traceable; codes must be in range and the
+    accumulator must have been shown to fit.
     """
     (top, bottom), (left, right) = geometry.pad
     # The barrier keeps what made x (a requantisation, say) from being repeated for every tap.
