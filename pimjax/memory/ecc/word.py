@@ -43,9 +43,11 @@ def decode_words(code: Code, words: jax.Array, parity: jax.Array) -> tuple[jax.A
             f"parity: shape {parity.shape}, but words of shape {words.shape} have one "
             f"parity each, {words.shape[:-1]}"
         )
-    syndromes = encode_words(code, words) ^ (parity & ((1 << code.parity_bits) - 1))
     decide = triple_verdict if code.t == 3 else table_verdict
-    verdicts = decide(code, syndromes)
+    # Without the barriers XLA repeats what is above them for every word of the result.
+    syndromes = encode_words(code, words) ^ (parity & ((1 << code.parity_bits) - 1))
+    syndromes = jax.lax.optimization_barrier(syndromes)
+    verdicts = jax.lax.optimization_barrier(decide(code, syndromes))
     return words ^ flips_of(verdicts, code.t, code.k // WORD), flag_of(verdicts)
 
 
