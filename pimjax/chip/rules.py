@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pimjax.array.bounds import bound_by_shape
 from pimjax.array.encoding import partial_sum_limits
+from pimjax.memory.ecc.codes import CODES, find_code
 
 if TYPE_CHECKING:
     from pimjax.chip.schema import Chip
@@ -18,10 +19,9 @@ _WEIGHT_BITS = {"binary": (1, 1), "ternary": (2, 2), "differential": (2, 12)}
 def broken_rules(chip: Chip) -> list[str]:
     """One sentence per rule that the chip breaks; empty for a possible chip."""
     broken = [*_array_rules(chip), *_precision_rules(chip)]
-    if chip.array.readout == "bitline":
-        broken += _ecc_rule(chip)
-        if not broken:
-            broken = _sum_rules(chip)
+    broken += _ecc_rules(chip)
+    if chip.array.readout == "bitline" and not broken:
+        broken = _sum_rules(chip)
     return broken
 
 
@@ -47,12 +47,23 @@ def _precision_rules(chip: Chip) -> list[str]:
     ]
 
 
-def _ecc_rule(chip: Chip) -> list[str]:
-    if chip.mram.ecc == "none":
+def _ecc_rules(chip: Chip) -> list[str]:
+    mram = chip.mram
+    if mram.ecc == "none":
         return []
+    if chip.array.readout == "bitline":
+        return [
+            f"mram.ecc = {mram.ecc!r}: a word code cannot correct a bitline that sums several "
+            f"cells (array.readout = 'bitline'); use 'none', or array.readout = 'digital'"
+        ]
+    k = find_code(mram.ecc).k
+    if mram.word_bits % k == 0:
+        return []
+    fitting = [name for name, code in CODES.items() if mram.word_bits % code.k == 0]
+    other = f", or mram.ecc to one of {', '.join(map(repr, fitting))}" if fitting else ""
     return [
-        f"mram.ecc = {chip.mram.ecc!r}: a word code cannot correct a bitline that sums several "
-        f"cells (array.readout = 'bitline'); use 'none', or array.readout = 'digital'"
+        f"mram.word_bits = {mram.word_bits}: mram.ecc = {mram.ecc!r} protects {k} data bits at a "
+        f"time; set mram.word_bits to a multiple of {k}{other}"
     ]
 
 

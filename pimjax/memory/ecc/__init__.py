@@ -10,6 +10,9 @@ from pimjax.memory.ecc.outcome import (
     deliver,
     outcomes,
 )
+from pimjax.memory.ecc.plot import draw_rates, rates_picture
+from pimjax.memory.ecc.rates import data_error_rate, lifetime_word_rate, uncorrectable_word_rate
+from pimjax.memory.ecc.residual import wrong_bits
 from pimjax.memory.ecc.word import decode, decode_words, encode, encode_words
 
 __all__ = [
@@ -20,11 +23,17 @@ __all__ = [
     "OutcomeCounts",
     "Policy",
     "count",
+    "data_error_rate",
     "decode",
     "decode_words",
     "deliver",
+    "draw_rates",
     "encode",
     "encode_words",
     "find_code",
+    "lifetime_word_rate",
     "outcomes",
+    "rates_picture",
+    "uncorrectable_word_rate",
+    "wrong_bits",
 ]
