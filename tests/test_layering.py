@@ -16,6 +16,7 @@ LAYERS = [
     "array",
     "chip",
     "network",
+    "die",
     "frontend",
     "study",
     "estimate",

@@ -1,0 +1,1 @@
+"""A physical chip: what stands where on it, and its defects."""
