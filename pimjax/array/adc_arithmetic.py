@@ -52,12 +52,15 @@ def _codes_between(
         if max(abs(a * first), abs(a * last)) + abs(b) > _INT32_MAX:
             return None
         return _plus(sums * a if a != 1 else sums, b)
+    codes = _by_shift(sums, adc, first, last)
+    if codes is not None:
+        return codes
     if last - first < _TRIED_OUT:
         found = _multiply_shift(adc, first, last)
         if found is not None:
             factor, addend, places = found
             return _plus(sums * factor if factor != 1 else sums, addend) >> places
-    return _half_even_by_shift(sums, adc, first, last)
+    return None
 
 
 def _as_integers(adc: Adc) -> tuple[int, int, int]:
@@ -90,19 +93,24 @@ def _multiply_shift(adc: Adc, first: int, last: int) -> tuple[int, int, int] | N
     return None
 
 
-def _half_even_by_shift(sums: jax.Array, adc: Adc, first: int, last: int) -> jax.Array | None:
-    """Half-even codes for a power-of-two d: (2 N + d - 1 + (floor(N / d) mod 2)) // 2 d.
+def _by_shift(sums: jax.Array, adc: Adc, first: int, last: int) -> jax.Array | None:
+    """Codes for a power-of-two d, with N = a S + b; None for another d.
 
-    With N = a S + b. The remainder 2 N mod 2 d passes d, or meets it with an odd floor, exactly
-    when the sum reaches the next multiple of 2 d.
+    floor: N // d; half_up: (2 N + d) // 2 d; half_even: (2 N + d - 1 + (N // d mod 2)) // 2 d: the
+    remainder 2 N mod 2 d passes d, or meets it with an odd floor, exactly when the sum reaches
+    the next multiple of 2 d.
     """
     a, b, d = _as_integers(adc)
-    if adc.rounding != "half_even" or d & (d - 1):
+    if d & (d - 1):
         return None
     if 2 * (max(abs(a * first), abs(a * last)) + abs(b) + d) > _INT32_MAX:
         return None
     places = d.bit_length() - 1
     numerator = _plus(sums * a if a != 1 else sums, b)
+    if adc.rounding == "floor":
+        return numerator >> places
+    if adc.rounding == "half_up":
+        return _plus(numerator + numerator, d) >> (places + 1)
     odd_floor = (numerator >> places) & 1
     return (_plus(numerator + numerator, d - 1) + odd_floor) >> (places + 1)
 

@@ -58,11 +58,24 @@ def bound_by_shape(spec: Bitline, k: int) -> Bound:
     return _bound(spec, k, extremes[:, 0], extremes[:, 1], line, plain)
 
 
-def never_saturates(spec: Bitline, k: int) -> bool:
-    """Whether dropping the reduction after each row group changes nothing (but a final wrap)."""
+@lru_cache(maxsize=1024)
+def bound_by_codes(spec: Bitline, k: int) -> Bound:
+    """Bound for non-ideal columns of `k` rows: any code of the ADC in any conversion."""
+    groups = spec.row_groups(k)
+    low, high = extremes_of_codes(spec, conversions(spec))
+    lows, highs = (np.full((groups, 1), end, dtype=object) for end in (low, high))
+    return _bound(spec, k, lows, highs, None, (0, 0))
+
+
+def never_saturates(spec: Bitline, k: int, ideal: bool = True) -> bool:
+    """Whether dropping the reduction after each row group changes nothing (but a final wrap).
+
+    `ideal`: with ideal columns.
+    """
     if spec.accumulator_overflow != "saturate":
         return True
-    return bound_by_shape(spec, k).bits <= spec.accumulator_bits
+    bound = bound_by_shape(spec, k) if ideal else bound_by_codes(spec, k)
+    return bound.bits <= spec.accumulator_bits
 
 
 def bound_by_weights(spec: Bitline, rows: Any) -> Bound:
@@ -132,6 +145,13 @@ def extremes_by_codes(spec: Bitline, rows: int, columns: tuple[Conversion, ...])
             ends = [weight * code_of(spec.adc, s, column.paired) for s in (smallest, largest)]
             low, high = low + min(ends), high + max(ends)
     return low, high
+
+
+def extremes_of_codes(spec: Bitline, columns: tuple[Conversion, ...]) -> tuple[int, int]:
+    """Range of one row group's sum over these columns, each conversion with any code of the ADC."""
+    weights = [s.weight * column.weight for s in input_slices(spec) for column in columns]
+    ends = [[w * code for code in spec.adc.code_limits(is_paired(spec))] for w in weights]
+    return sum(map(min, ends)), sum(map(max, ends))
 
 
 def _total_weight(spec: Bitline) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,13 @@ class Tiling:
         return -(-batch // self.images), -(-height // self.rows)
 
 
+class Start(NamedTuple):
+    """Where a tile begins: its first image in the batch and its first output row, int32."""
+
+    image: jax.Array
+    row: jax.Array
+
+
 def choose_tiling(batch: int, geometry: Geometry, bytes_per_pixel: int) -> Tiling:
     """The largest tiles that stay within TILE_BYTES, evened out."""
     height, width = geometry.out
@@ -43,22 +51,22 @@ def choose_tiling(batch: int, geometry: Geometry, bytes_per_pixel: int) -> Tilin
 
 
 def map_tiles(
-    function: Callable[[jax.Array, Geometry], tuple[jax.Array, ...]],
+    function: Callable[[jax.Array, Geometry, Start], tuple[jax.Array, ...]],
     x: jax.Array,
     geometry: Geometry,
     tiling: Tiling,
 ) -> tuple[jax.Array, ...]:
     """`function` over all tiles of padded x (b, h, w, c), put together again.
 
-    It receives the padded input of a tile and the tile's geometry and returns arrays whose first
-    two axes are (images, rows); the results have (b, h') there.
+    It receives the padded input of a tile, the tile's geometry and where it begins, and returns
+    arrays whose first two axes are (images, rows); the results have (b, h') there.
     """
     batch = x.shape[0]
     height = geometry.out[0]
     image_tiles, row_tiles = tiling.counts(batch, height)
     tile_geometry = replace(geometry, out=(tiling.rows, geometry.out[1]))
     if image_tiles == row_tiles == 1:
-        return function(x, tile_geometry)
+        return function(x, tile_geometry, Start(jnp.int32(0), jnp.int32(0)))
     stride, reach = geometry.stride[0], geometry.reach[0]
     rows_in = (tiling.rows - 1) * stride + reach
     x = pad_axis(x, 0, image_tiles * tiling.images)
@@ -67,11 +75,10 @@ def map_tiles(
 
     def one(tile: jax.Array) -> tuple[jax.Array, ...]:
         image = (tile // row_tiles) * tiling.images
-        row = (tile % row_tiles) * tiling.rows * stride
-        part = jax.lax.dynamic_slice(
-            x, (image, row, jnp.int32(0), jnp.int32(0)), (tiling.images, rows_in, *x.shape[2:])
-        )
-        return function(part, tile_geometry)
+        row = (tile % row_tiles) * tiling.rows
+        corner = (image, row * stride, jnp.int32(0), jnp.int32(0))
+        part = jax.lax.dynamic_slice(x, corner, (tiling.images, rows_in, *x.shape[2:]))
+        return function(part, tile_geometry, Start(image, row))
 
     results = jax.lax.map(one, jnp.arange(image_tiles * row_tiles, dtype=jnp.int32))
 

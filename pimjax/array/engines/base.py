@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from einops import rearrange
 
 from pimjax.array.accumulator import add_wide
-from pimjax.array.bounds import bound_by_shape
+from pimjax.array.bounds import bound_by_codes, bound_by_shape
 from pimjax.array.digital import digital_term, has_digital_term
 from pimjax.array.geometry import Geometry
 from pimjax.array.rows import input_sums
@@ -31,32 +31,40 @@ class Counted(NamedTuple):
     clipped_high: jax.Array
 
 
+def _ideal_alone(spec: Bitline) -> str | None:
+    return "it has ideal columns alone; use the engine 'auto'"
+
+
 class Engine(NamedTuple):
     """One way to compute a convolution on the array.
 
     obstacle(spec): why the engine cannot run such a readout, or None.
     prepare(w, spec, geometry, common): the weights as the engine wants them, once per call;
         `common` as in `cell_codes`, of the shape of w, or None.
-    tile(x, prepared, spec, geometry): the result for one tile of padded input codes.
+    tile(x, prepared, spec, geometry, errors): the result for one tile of padded input codes;
+        errors (`Errors`) only where columns are not ideal.
     bytes_per_pixel(spec, geometry): working memory per output pixel, for the tiling.
+    columns_obstacle(spec): why the engine cannot run it with non-ideal columns, or None.
     """
 
     name: str
     obstacle: Callable[[Bitline], str | None]
     prepare: Callable[[jax.Array, Bitline, Geometry, jax.Array | None], Any]
-    tile: Callable[[jax.Array, Any, Bitline, Geometry], Counted]
+    tile: Callable[..., Counted]
     bytes_per_pixel: Callable[[Bitline, Geometry], int]
+    columns_obstacle: Callable[[Bitline], str | None] = _ideal_alone
 
 
-def needs_wide_groups(spec: Bitline) -> str | None:
-    """Why 32-bit row group sums do not do for this readout, or None.
+def needs_wide_groups(spec: Bitline, ideal: bool = True) -> str | None:
+    """Why 32-bit row group sums do not do for this readout, or None; `ideal`: with ideal columns.
 
     Modulo 2^32 is enough for a wrapping accumulator, and with "error" the sums are known to fit;
     a saturating one must see the true sum.
     """
     if spec.accumulator_overflow != "saturate":
         return None
-    group = bound_by_shape(spec, spec.active_wordlines).group
+    bound = bound_by_shape if ideal else bound_by_codes
+    group = bound(spec, spec.active_wordlines).group
     if group <= INT32_MAX:
         return None
     return (

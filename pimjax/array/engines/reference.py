@@ -6,12 +6,16 @@ codes from the threshold table, sums of codes are carried in 64 bits.
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from pimjax.array.accumulator import add_wide
 from pimjax.array.adc import Transfer, codes_by_table, transfer
+from pimjax.array.columns import columns_obstacle, fine_transfer
+from pimjax.array.effective import Errors, GroupErrors
 from pimjax.array.encoding import (
     conversions,
     input_slices,
@@ -34,23 +38,39 @@ def prepare(
     return tuple(cut_row_groups(side, spec.active_wordlines) for side in sides)
 
 
-def partial_sums(
-    inputs: jax.Array, sides: tuple[jax.Array, ...], spec: Bitline
+def converted_sums(
+    inputs: jax.Array,
+    sides: tuple[jax.Array, ...],
+    spec: Bitline,
+    geometry: Geometry,
+    errors: GroupErrors | None,
 ) -> tuple[jax.Array, list[int]]:
-    """S[s, j] of one row group, (s j, p, g, n), and the exact weight of each code.
+    """What the ADC is given, (j s, p, g, n), and the exact weight of each code.
 
-    inputs (r, p, g): activation codes of the row group; sides: cell codes (r, g, n).
+    The partial sums S[s, j] of a row group, or V of non-ideal columns. inputs (r, p, g):
+    activation codes of the row group; sides: cell codes (r, g, n).
     """
-    sums, weights = [], []
-    for input_slice in input_slices(spec):
-        driven = take_digit(inputs, input_slice)
-        for conversion in conversions(spec):
-            cells = take_digit(sides[conversion.side], conversion.digit)
-            if conversion.paired:
-                cells = cells - take_digit(sides[1], conversion.digit)
-            sums.append(jnp.einsum("rpg,rgn->pgn", driven, cells, preferred_element_type=jnp.int32))
-            weights.append(input_slice.weight * conversion.weight)
-    return jnp.stack(sums), weights
+    slices, converted = input_slices(spec), conversions(spec)
+    driven = [take_digit(inputs, input_slice) for input_slice in slices]
+    found = []
+    for j, conversion in enumerate(converted):
+        columns = [take_digit(sides[conversion.side], conversion.digit)]
+        if conversion.paired:
+            columns.append(take_digit(sides[1], conversion.digit))
+        by_column = [[_sums(rows, cells) for rows in driven] for cells in columns]
+        sums = by_column[0]
+        if conversion.paired:
+            sums = [p - n for p, n in zip(*by_column, strict=True)]
+        if errors is not None:
+            active = [sum(both[1:], start=both[0]) for both in zip(*by_column, strict=True)]
+            totals = [jnp.sum(rows, axis=0, dtype=jnp.int32) for rows in driven]
+            sums = errors.effective(j, sums, active, totals, spec, geometry)
+        found += sums
+    return jnp.stack(found), [s.weight * c.weight for c in converted for s in slices]
+
+
+def _sums(driven: jax.Array, cells: jax.Array) -> jax.Array:
+    return jnp.einsum("rpg,rgn->pgn", driven, cells, preferred_element_type=jnp.int32)
 
 
 def exact_group_sum(codes: jax.Array, weights: list[int]) -> wide.Wide:
@@ -69,20 +89,30 @@ def exact_group_sum(codes: jax.Array, weights: list[int]) -> wide.Wide:
 
 
 def tile(
-    x: jax.Array, prepared: tuple[jax.Array, ...], spec: Bitline, geometry: Geometry
+    x: jax.Array,
+    prepared: tuple[jax.Array, ...],
+    spec: Bitline,
+    geometry: Geometry,
+    errors: Errors | None = None,
 ) -> Counted:
     """Accumulators and clip counts of one tile of padded codes x (b, h, w, c)."""
     codes = patches(x, geometry, spec.row_order)
     batch, height, width = codes.shape[1:4]
     inputs = cut_row_groups(codes, spec.active_wordlines)
     inputs = inputs.reshape(*inputs.shape[:2], batch * height * width, geometry.groups)
-    table = _table(spec, spec.rows_per_group(geometry.k))
+    if errors is None:
+        table = _table(spec, spec.rows_per_group(geometry.k))
+        groups: tuple[Any, ...] = (inputs, prepared, None)
+    else:
+        table = fine_transfer(spec)[1]
+        groups = (inputs, prepared, errors.by_row_group(inputs.shape[0]))
 
     def one_group(
-        carry: tuple[jax.Array, jax.Array, jax.Array], group: tuple[jax.Array, tuple]
+        carry: tuple[jax.Array, jax.Array, jax.Array], group: tuple[Any, ...]
     ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], None]:
         running, low, high = carry
-        sums, weights = partial_sums(group[0], group[1], spec)
+        of_group = None if errors is None else errors.at(group[2])
+        sums, weights = converted_sums(group[0], group[1], spec, geometry, of_group)
         if table is None:
             adc_codes = sums
         else:
@@ -94,7 +124,7 @@ def tile(
 
     zero = jnp.zeros((inputs.shape[2], geometry.groups, geometry.outputs_per_group), jnp.int32)
     counts = jnp.int32(0) if table is None else zero
-    (running, low, high), _ = jax.lax.scan(one_group, (zero, counts, counts), (inputs, prepared))
+    (running, low, high), _ = jax.lax.scan(one_group, (zero, counts, counts), groups)
 
     return counted(running, low, high, x, spec, geometry)
 
@@ -111,4 +141,4 @@ def bytes_per_pixel(spec: Bitline, geometry: Geometry) -> int:
     return 4 * geometry.k * geometry.groups + 12 * count * geometry.out_channels
 
 
-ENGINE = Engine("reference", lambda spec: None, prepare, tile, bytes_per_pixel)
+ENGINE = Engine("reference", lambda spec: None, prepare, tile, bytes_per_pixel, columns_obstacle)
