@@ -41,7 +41,9 @@ def data_error_rate(code: Code, p: ArrayLike, wrong_bits: Sequence[float] = ()) 
     for more than n + 1 means.
     """
     if len(wrong_bits) > code.n + 1:
-        raise ValueError(f"wrong_bits: {len(wrong_bits)} means, but 0..{code.n} errors are possible")
+        raise ValueError(
+            f"wrong_bits: {len(wrong_bits)} means, but 0..{code.n} errors are possible"
+        )
     count = np.arange(code.n + 1)
     expected = np.where(count > code.t, count * (code.k / code.n), 0.0)
     expected[: len(wrong_bits)] = wrong_bits
