@@ -7,10 +7,12 @@ bits is a sum of bit planes before the ADC.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pimjax.array.adc import transfer
 from pimjax.array.adc_arithmetic import codes_by_arithmetic
@@ -180,6 +182,20 @@ def loops(
     return next((cut(n) for n in range(size, 0, -1) if roomy(cut(n))), cut(size))
 
 
+def in_a_loop_of_its_own(function: Callable[..., Any], operands: Any, row_group: Any) -> Any:
+    """function(*operands), as a branch that is always taken: operands are finished arrays there.
+
+    Else XLA on a CPU may cut the row group out of its arrays inside the fused loop, where it reads
+    the number of the row group anew for every output, and LLVM gives up vectors: 8 times slower.
+    """
+    shape = jax.eval_shape(function, *operands)
+
+    def nothing(*_: Any) -> Any:
+        return jax.tree.map(lambda item: jnp.zeros(item.shape, item.dtype), shape)
+
+    return jax.lax.cond(row_group < np.uint32(1 << 31), function, nothing, *operands)
+
+
 def running_sums(
     inputs: jax.Array,
     sides: tuple[jax.Array, ...],
@@ -196,9 +212,17 @@ def running_sums(
     fields = CountFields.beside_sums(columns, spec, geometry, converter, errors is None)
     scanned = (inputs, sides, None if errors is None else errors.by_row_group(inputs.shape[0]))
 
-    def one(group: tuple[Any, ...]) -> GroupSum:
-        of_group = None if errors is None else errors.at(group[2])
-        return group_sum(group[0], group[1], columns, spec, geometry, converter, of_group)
+    def one(group: tuple[Any, ...]) -> Any:
+        """The word of a row group, or its sums and counts where there is no room in a word."""
+
+        def of_slices(inputs: Any, sides: Any, of_group: GroupErrors | None) -> Any:
+            made = group_sum(inputs, sides, columns, spec, geometry, converter, of_group)
+            return made if fields is None else fields.pack(made)
+
+        if errors is None:
+            return of_slices(group[0], group[1], None)
+        of_group = errors.at(group[2])
+        return in_a_loop_of_its_own(of_slices, (group[0], group[1], of_group), group[2][1])
 
     def in_place(group: GroupSum) -> GroupSum:
         return group._replace(total=_times_power(group.total, unit))
@@ -206,7 +230,7 @@ def running_sums(
     if fields is None:
 
         def add(running: Running, group: tuple[Any, ...]) -> tuple[Running, None]:
-            return running.after(in_place(one(group)), spec), None
+            return running.after(in_place(GroupSum(*one(group))), spec), None
 
         return jax.lax.scan(add, start, scanned)[0]
 
@@ -216,7 +240,7 @@ def running_sums(
         # The word of the row group before is unpacked only now: see CountFields.
         running, word = carry
         running = running.after(in_place(fields.unpack(word)), spec)
-        return (running, fields.pack(one(group))), None
+        return (running, one(group)), None
 
     carry = (start, jnp.zeros(shape, jnp.int32))
     running, word = jax.lax.scan(add_last, carry, scanned)[0]
