@@ -90,6 +90,8 @@ def test_locate_and_content_are_those_of_shelves_filled_by_hand(chip_and_macro, 
         assert strip.shelves == shelves
         heights = [max(row for s, row, _ in cells if s == p) + 1 for p in range(shelves)]
         assert strip.shelf_rows.tolist() == heights
+        ends = [max(b for s, _, b in cells if s == p) + 1 for p in range(shelves)]
+        assert (strip.shelf_weights * strip.columns).tolist() == ends
         weight, column = np.array([*cells.values()]).T
         assert list(zip(*strip.locate(weight, column), strict=True)) == [*cells]
         where = np.array([*product(range(shelves), range(max(heights)), range(bitlines))]).T

@@ -93,6 +93,17 @@ class StripMapping:
         """Wordlines of every shelf, (p,) int64: the full row groups' first."""
         return np.repeat([self.active_wordlines, self._rest], self._band_shelves)
 
+    @property
+    def shelf_weights(self) -> np.ndarray:
+        """Weights beside each other on every shelf, (p,) int64."""
+        counts = np.full(self.shelves, self.weights_per_shelf)
+        ends = np.cumsum(self._band_shelves) - 1
+        rows = self._all_outputs * self._full, self._all_outputs if self._rest else 0
+        for end, shelves, weights in zip(ends, self._band_shelves, rows, strict=True):
+            if shelves:
+                counts[end] = weights - (shelves - 1) * self.weights_per_shelf
+        return counts
+
     def locate(self, weight: Any, column: Any, xp: Any = np) -> tuple[Any, Any, Any]:
         """(shelf, row in the shelf, data bitline) of a cell, elementwise on arrays of `xp`.
 

@@ -14,6 +14,10 @@ _BITS_PER_MIB = 1 << 23
 _LARGEST_SHOWN = 3
 
 
+class NoRoomError(ValueError):
+    """A program needs more macros than there are; the message has the numbers."""
+
+
 @dataclass(frozen=True)
 class Capacity:
     """Macros of one chip: as many as its banks have and its memory can hold.

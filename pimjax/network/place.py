@@ -18,7 +18,7 @@ from pimjax.array.mapping import StripMapping, columns_per_conversion, map_strip
 from pimjax.array.stack import Stack
 from pimjax.array.words import WordLayout, word_layout
 from pimjax.chip.schema import Chip
-from pimjax.network.capacity import capacity_of, shortage
+from pimjax.network.capacity import NoRoomError, capacity_of, shortage
 from pimjax.network.placement import Placement, Strip
 from pimjax.network.program import Program
 
@@ -125,7 +125,7 @@ def place(
     present placement takes.
 
     Raises ValueError for a policy, macro or layer that is not there, an argument that a policy
-    lacks, and, with the numbers, for a program that does not fit.
+    lacks; NoRoomError, a ValueError with the numbers, for a program that does not fit.
     """
     chosen = require_policy(policy, macro_order, priority)
     if chips is None:
@@ -148,8 +148,8 @@ def place(
             continue
         by_layer = {name: _macros_of(name, pieces) for name in cut}
         if free is None and not chosen.spread:
-            raise ValueError(shortage(program.chip, chips, stack.macros, by_layer))
-        raise ValueError(_no_room(program.chip, policy, group, stack.macros, groups, free is None))
+            raise NoRoomError(shortage(program.chip, chips, stack.macros, by_layer))
+        raise NoRoomError(_no_room(program.chip, policy, group, stack.macros, groups, free is None))
     return replace(program, placement=_placement(policy, cut, pieces, groups))
 
 
