@@ -6,10 +6,13 @@ from pimjax.chip.explain import ChipError
 from pimjax.chip.load import chip_names, load_chip
 from pimjax.chip.schema import Chip
 from pimjax.chip.stats import Stats
+from pimjax.die.die import Die
+from pimjax.die.inject import inject
 from pimjax.frontend.compile import compile
 from pimjax.frontend.flax import from_flax
 from pimjax.frontend.load import load_model
 from pimjax.frontend.model import Model, ModelError
+from pimjax.memory import faults
 from pimjax.network.program import Program, weights
 from pimjax.network.run import run
 from pimjax.network.save import load_program
@@ -20,6 +23,7 @@ __all__ = [
     "SEMANTICS",
     "Chip",
     "ChipError",
+    "Die",
     "Model",
     "ModelError",
     "Program",
@@ -29,7 +33,9 @@ __all__ = [
     "compile",
     "conv2d",
     "engines",
+    "faults",
     "from_flax",
+    "inject",
     "load_chip",
     "load_model",
     "load_program",

@@ -157,8 +157,6 @@ def _bound_of_groups(spec: Bitline, geometry: Geometry, w: Any) -> Bound:
 
 
 def _unsupported(chip: Chip) -> str | None:
-    if chip.array.readout != "bitline":
-        return f"array.readout = {chip.array.readout!r}; matmul and conv2d emulate 'bitline'"
     for name in _NON_IDEAL:
         value = getattr(chip.adc, name)
         if value != 0:

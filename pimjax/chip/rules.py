@@ -20,9 +20,7 @@ def broken_rules(chip: Chip) -> list[str]:
     """One sentence per rule that the chip breaks; empty for a possible chip."""
     broken = [*_array_rules(chip), *_precision_rules(chip)]
     broken += _ecc_rules(chip)
-    if chip.array.readout == "bitline" and not broken:
-        broken = _sum_rules(chip)
-    return broken
+    return broken or _sum_rules(chip)
 
 
 def _array_rules(chip: Chip) -> list[str]:

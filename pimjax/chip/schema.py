@@ -235,7 +235,10 @@ class Chip:
         return self
 
     def bitline(self) -> Bitline:
-        """The arithmetic of the bitline readout, as the engines take it."""
+        """The arithmetic of the array, as the engines take it.
+
+        The digital readout has no ADC: words are read, and their products summed exactly.
+        """
         precision, adc = self.precision, self.adc
         return Bitline(
             act_bits=precision.act_bits,
@@ -250,7 +253,7 @@ class Chip:
             active_wordlines=self.array.active_wordlines,
             row_order=self.array.row_order,
             adc=AdcSpec(
-                kind=adc.kind,
+                kind="none" if self.array.readout == "digital" else adc.kind,
                 bits=adc.bits,
                 step=adc.step,
                 offset=adc.offset,

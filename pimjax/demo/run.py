@@ -16,7 +16,9 @@ from pimjax.chip.stats import Stats
 from pimjax.demo.data import load_calibration_images, load_test_images
 from pimjax.demo.float_reference import forward_float, load_weights
 from pimjax.demo.network import quantize_digits
-from pimjax.memory.faults import flip_stored_bits
+from pimjax.die.die import Die
+from pimjax.die.inject import inject
+from pimjax.memory.faults import BitFlip
 from pimjax.network.program import Program
 from pimjax.network.run import batches
 
@@ -99,15 +101,12 @@ def prepare(images: int) -> Baseline:
 
 
 def program_for(setting: Setting, program: Program) -> Program:
-    """The same weights on the setting's chip, with its stored bits flipped."""
+    """The same weights on the setting's chip, with stored bits flipped on one die of it."""
     plan = replace(program.plan, spec=setting.chip.bitline(), engine=setting.engine)
-    image = program.image
-    if setting.bit_error_rate:
-        stored = {name: params["weights"] for name, params in image.items()}
-        bits = setting.chip.precision.weight_bits
-        flipped = flip_stored_bits(stored, bits, setting.bit_error_rate, SEED)
-        image = {name: {**params, "weights": flipped[name]} for name, params in image.items()}
-    return Program(plan, image, setting.chip)
+    moved = replace(program, plan=plan, chip=setting.chip)
+    if not setting.bit_error_rate:
+        return moved
+    return inject(moved, [BitFlip(setting.bit_error_rate)], Die(setting.chip, SEED))
 
 
 def compile_all(baseline: Baseline, done: Callable[[int], None]) -> None:

@@ -18,15 +18,14 @@ import numpy as np
 
 from pimjax.array.digital import input_term_bound
 from pimjax.array.spec import Adc, Bitline
-from pimjax.chip.arithmetic import require_fitting
 from pimjax.chip.schema import Chip
 from pimjax.frontend.model import Model, ModelError
 from pimjax.frontend.quantized import QuantizedConv, QuantizedDense
+from pimjax.network.fitting import require_program_fits
 from pimjax.network.graph import Image, Layer, Params
 from pimjax.network.ops import Conv, Dense
 from pimjax.network.program import Plan, Program
 from pimjax.network.requantize import numbers_of
-from pimjax.network.shapes import results_by_shape
 from pimjax.network.tensor import TensorSpec
 from pimjax.numerics.codes import storage_dtype
 
@@ -57,7 +56,7 @@ def bind(
             image[layer.name] = {name: jnp.asarray(array) for name, array in params.items()}
     plan = Plan(spec, replace(model.graph, layers=tuple(layers)), engine)
     program = Program(plan, image, chip)
-    _require_fitting(program)
+    require_program_fits(program)
     return program
 
 
@@ -165,21 +164,3 @@ def _in_steps(name: str, bias: np.ndarray, step: Fraction) -> np.ndarray:
             f"of its input, weights and bias do not suit each other"
         )
     return bias.astype(np.int32)
-
-
-def _require_fitting(program: Program) -> None:
-    results = results_by_shape(program.plan, program.image)
-    shapes = {item.name: (1, *item.shape) for item in program.plan.graph.inputs}
-    shapes |= {name: result.output.shape for name, result in results.items()}
-    for layer in program.plan.graph.layers:
-        if not isinstance(layer.op, Conv | Dense):
-            continue
-        weights = np.asarray(program.image[layer.name]["weights"])
-        x_shape = shapes[layer.inputs[0]]
-        conv = layer.op
-        if isinstance(conv, Dense):
-            x_shape, weights = (1, 1, 1, x_shape[-1]), weights[None, None]
-            conv = conv.as_conv
-        adc = conv.adc or program.plan.spec.adc
-        spec = replace(program.plan.spec, adc=adc)
-        require_fitting(spec, conv.geometry(x_shape, weights.shape), weights, layer.name)

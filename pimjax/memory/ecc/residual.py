@@ -19,11 +19,11 @@ def wrong_bits(code: Code, most: int, words: int = 4096, seed: int = 0) -> np.nd
     """
     if not 0 <= most <= code.n:
         raise ValueError(f"most = {most}: 0..{code.n} errors in a word of {code.n} bits expected")
-    rng = np.random.default_rng(seed)
+    # One order of the bits for each word: its first j bits are wrong, for every j.
+    order = np.argsort(np.random.default_rng(seed).random((words, code.n)), axis=1)
     means = []
     for errors in range(most + 1):
         # As the code is linear, the errors stand for the words.
-        order = np.argsort(rng.random((words, code.n)), axis=1)
         data, _ = decode(code, jnp.asarray((order < errors).astype(np.uint8)))
         means.append(float(np.mean(np.sum(np.asarray(data), axis=1))))
     return np.array(means)

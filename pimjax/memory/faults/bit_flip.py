@@ -1,45 +1,51 @@
-"""Symmetric flips of stored bits: every cell changes state with the same probability."""
+"""Stored bits that change: every cell on its own, at a rate."""
 
 from __future__ import annotations
 
-import zlib
+from dataclasses import dataclass
+from typing import ClassVar
 
-import jax
-import jax.numpy as jnp
+import numpy as np
+
+from pimjax.memory.effects import CellEffect, Stage, Surroundings, chosen_cells
+from pimjax.memory.faults.parameters import names, numbers, parameter, require_probability
 
 
-def flip_words(key: jax.Array, shape: tuple[int, ...], bits: int, rate: float) -> jax.Array:
-    """Words (int32) whose low `bits` bits are set, each on its own, with probability `rate`.
+@dataclass(frozen=True)
+class BitFlip:
+    """Flips of stored bits at a rate, the same for 0 and 1 or apart.
 
-    Exact to 2^-32. With the same key, the bits set at a rate are a subset of those set at any
-    higher rate. Raises ValueError for a rate outside 0..1.
+    Several of them are several causes for the same cells: p and q make 1 - (1 - p)(1 - q), and no
+    cell flips twice. What flips at a rate flips at any higher one.
+
+    *Source:* the definition of a raw bit error rate (RBER); no mechanism is claimed.
     """
-    if not 0 <= rate <= 1:
-        raise ValueError(f"rate = {rate}: a probability in 0..1 expected")
-    if rate == 1:
-        return jnp.full(shape, (1 << bits) - 1, jnp.int32)
-    threshold = jnp.uint32(min(round(rate * 2**32), 2**32 - 1))
-    words = jnp.zeros(shape, jnp.int32)
-    for plane in range(bits):
-        draws = jax.random.bits(jax.random.fold_in(key, plane), shape, jnp.uint32)
-        words = words | ((draws < threshold).astype(jnp.int32) << plane)
-    return words
 
+    stage: ClassVar[Stage] = Stage.REST
+    source: ClassVar[str] = "definition of a raw bit error rate (RBER)"
 
-def flip_stored_bits(
-    weights: dict[str, jax.Array], bits: int, rate: float, seed: int
-) -> dict[str, jax.Array]:
-    """Two's complement weight codes by layer, each stored bit flipped with probability `rate`.
+    rate: float | None = parameter("probability that a stored bit flips", "1", None)
+    p01: float | None = parameter("instead of rate: probability that a 0 becomes 1", "1", None)
+    p10: float | None = parameter("instead of rate: probability that a 1 becomes 0", "1", None)
+    layers: tuple[str, ...] | None = parameter("layers hit; all if not given", "", None)
+    planes: tuple[int, ...] | None = parameter("bits of the weights hit, 0 the lowest", "", None)
+    banks: tuple[int, ...] | None = parameter("banks hit", "", None)
 
-    The same seed and layer name meet the same cells, whatever other layers there are.
-    """
-    key = jax.random.key(seed, impl="threefry2x32")
-    sign = 1 << (bits - 1)
-    flipped = {}
-    for name, codes in weights.items():
-        layer_key = jax.random.fold_in(key, zlib.crc32(name.encode()))
-        words = codes.astype(jnp.int32) ^ flip_words(layer_key, codes.shape, bits, rate)
-        # Back from the bit pattern to a signed code.
-        words = ((words & ((sign << 1) - 1)) ^ sign) - sign
-        flipped[name] = words.astype(codes.dtype)
-    return flipped
+    def __post_init__(self) -> None:
+        apart = self.p01 is not None or self.p10 is not None
+        if (self.rate is None) != apart:
+            raise ValueError("BitFlip: give rate, or p01 and p10 for 0s and 1s apart")
+        for name in ("rate", "p01", "p10"):
+            value = getattr(self, name)
+            if value is not None:
+                require_probability(f"BitFlip.{name}", value)
+        object.__setattr__(self, "layers", names("BitFlip.layers", self.layers))
+        object.__setattr__(self, "planes", numbers("BitFlip.planes", self.planes))
+        object.__setattr__(self, "banks", numbers("BitFlip.banks", self.banks))
+
+    def effects(self, around: Surroundings) -> list[CellEffect]:
+        """The flips as probabilities by layer, plane, bank and stored bit."""
+        by_state = (self.rate, self.rate) if self.rate is not None else (self.p01, self.p10)
+        chosen = chosen_cells("BitFlip", around, self.layers, self.planes, self.banks)
+        probabilities = chosen[..., None] * np.array([p or 0.0 for p in by_state])
+        return [CellEffect(self.stage, "bit flip", probabilities)]

@@ -1,0 +1,268 @@
+"""A program as it stands on a die after what its cells went through.
+
+Low rates without word codes go by lists (`sparse`), everything else cell by cell (`physical`), a
+few layers at a time. Both find the same cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal, overload
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pimjax.array.stored import from_words, to_words, word_dtype
+from pimjax.die.accesses import as_floats, reads_per_image
+from pimjax.die.cells import Cells, Floor, Shape, cells_of, floor_of, macros_of
+from pimjax.die.coded import read_words, with_parity
+from pimjax.die.counted import resolved
+from pimjax.die.die import Die
+from pimjax.die.physical import apply_steps, bits_of, words_of_bits
+from pimjax.die.sparse import Finder, faulty_image
+from pimjax.die.steps import Form, Step, step_of
+from pimjax.memory.ecc import POLICIES, Code, Outcome, find_code
+from pimjax.memory.effects import CellEffect, Effect, Surroundings, WeakCellEffect, in_order
+from pimjax.memory.faults import FAULTS, Fault
+from pimjax.network.fitting import require_program_fits
+from pimjax.network.graph import Image
+from pimjax.network.program import Program
+from pimjax.numerics.threefry import Words
+
+CELLS_AT_ONCE = 1 << 26
+"""Cells that are treated together at most: about 20 bytes of memory each."""
+
+
+class UncorrectableError(ValueError):
+    """Words with detected errors that could not be corrected, under the policy "trap"."""
+
+
+@dataclass(frozen=True)
+class Injection:
+    """What was done to the cells of a program.
+
+    `changed`: cells that hold weights (or parity) and changed, for each step in order, under the
+    name of its mechanism. `words`: of a chip with a word code, how many words of each layer had
+    which outcome.
+    """
+
+    changed: tuple[tuple[str, int], ...]
+    words: dict[str, dict[str, int]]
+
+
+@overload
+def inject(
+    program: Program,
+    faults: Iterable[Fault],
+    die: Die,
+    *,
+    report: Literal[False] = ...,
+    uncorrectable: str = ...,
+) -> Program: ...
+@overload
+def inject(
+    program: Program,
+    faults: Iterable[Fault],
+    die: Die,
+    *,
+    report: Literal[True],
+    uncorrectable: str = ...,
+) -> tuple[Program, Injection]: ...
+
+
+def inject(
+    program: Program,
+    faults: Iterable[Fault],
+    die: Die,
+    *,
+    report: bool = False,
+    uncorrectable: str = "raw",
+) -> Program | tuple[Program, Injection]:
+    """The program as its die holds it after `faults`; `program` itself stays as it is.
+
+    The faults act in the order of SEMANTICS section 7, write errors first, stuck cells before
+    sensing errors, whatever the order of the list; within a stage in the order given. A chip with a
+    word code decodes its words last; `uncorrectable` says what becomes of words whose errors were
+    detected and not corrected: "raw" (as read), "zero", or "trap" (UncorrectableError). With
+    `report` also an `Injection`: counts by mechanism, and of words by outcome.
+
+    The same die, fault and address give the same result whatever else is on the chip. Raises
+    ValueError for a die of another chip, layers, planes or addresses that are not there.
+    """
+    die.require_own(program)
+    if uncorrectable not in POLICIES:
+        raise ValueError(f"uncorrectable = {uncorrectable!r}: {', '.join(POLICIES)} expected")
+    floor = floor_of(program)
+    around = surroundings(program)
+    effects = in_order(effects_of(faults, around))
+    finder = Finder(program, floor, die)
+    steps = [step_of(effect) for effect in resolved(effects, program, finder, die)]
+    code = None if program.chip.mram.ecc == "none" else find_code(program.chip.mram.ecc)
+    if code is None and all(step.form.sparse for step in steps):
+        image, changed = faulty_image(program, finder, die, steps)
+        words: dict[str, dict[str, int]] = {}
+        totals = [int(counts.sum()) for counts in changed]
+    else:
+        image, totals, words = _cell_by_cell(program, floor, die, steps, code, uncorrectable)
+    if uncorrectable == "trap":
+        _require_no_detected(words)
+    faulty = replace(program, image={n: _on_device(p) for n, p in image.items()})
+    require_program_fits(faulty)
+    if not report:
+        return faulty
+    names = [step.form.stream or "listed cells" for step in steps]
+    return faulty, Injection(tuple(zip(names, totals, strict=True)), words)
+
+
+def surroundings(program: Program) -> Surroundings:
+    """What faults may know of a program and its chip."""
+    chip, floor = program.chip, floor_of(program)
+    macros = macros_of(floor)
+    in_banks = chip.array.banks * chip.array.macros_per_bank
+    chips = int(macros[-1]) // in_banks + 1 if len(macros) else 1
+    return Surroundings(
+        layers=floor.layers,
+        planes=floor.shape.planes,
+        banks=chip.array.banks * chips,
+        accesses=as_floats(reads_per_image(program), floor.layers),
+        device=chip.mram,
+        timing=chip.timing,
+        readout=chip.array.readout,
+    )
+
+
+def effects_of(faults: Iterable[Fault], around: Surroundings) -> list[Effect]:
+    """The effects of faults; several of one kind that acts anew each time are numbered."""
+    effects: list[Effect] = []
+    seen: dict[str, int] = {}
+    for fault in faults:
+        if type(fault) not in FAULTS:
+            known = ", ".join(kind.__name__ for kind in FAULTS)
+            raise TypeError(f"faults: {fault!r} is no fault; pj.faults has {known}")
+        for effect in fault.effects(around):
+            if isinstance(effect, CellEffect | WeakCellEffect) and effect.repeats:
+                epoch = seen.get(effect.stream, 0)
+                seen[effect.stream] = epoch + 1
+                effect = replace(effect, epoch=effect.epoch + epoch)
+            effects.append(effect)
+    return effects
+
+
+def _cell_by_cell(
+    program: Program, floor: Floor, die: Die, steps: Sequence[Step], code: Code | None, policy: str
+) -> tuple[Image, list[int], dict[str, dict[str, int]]]:
+    image, totals = dict(program.image), [0] * len(steps)
+    counts = np.zeros((len(floor.layers), len(Outcome)), np.int64)
+    spec = program.plan.spec
+    forms = tuple(step.form for step in steps)
+    for names in _portions(floor):
+        part = floor_of(program, names)
+        cells = cells_of(program, part, die)
+        words = np.concatenate([_words(program, name).reshape(-1) for name in names])
+        arrays = [_local(step, cells, part.shape) for step in steps]
+        after, changed, outcome = faulty_words(
+            jnp.asarray(words), die.key, arrays, cells, forms, part.shape, code, policy
+        )
+        decoded, common = from_words(np.asarray(after), spec)
+        for name, first in zip(names, part.offsets, strict=True):
+            stored = program.image[name]["weights"]
+            own = slice(first, first + stored.size)
+            params = {**image[name], "weights": decoded[own].reshape(stored.shape)}
+            params["weights"] = params["weights"].astype(stored.dtype)
+            if common is not None:
+                params["weights_common"] = common[own].reshape(stored.shape).astype(np.uint16)
+            image[name] = params
+        totals = [total + int(own) for total, own in zip(totals, changed, strict=True)]
+        counts += np.asarray(outcome)
+    if code is None:
+        return image, totals, {}
+    words_by_layer = {
+        name: {kind.name.lower(): int(counts[i, kind]) for kind in Outcome}
+        for i, name in enumerate(floor.layers)
+    }
+    return image, totals, words_by_layer
+
+
+@partial(jax.jit, static_argnames=("forms", "shape", "code", "policy"))
+def faulty_words(
+    words: jax.Array,
+    key: Words,
+    arrays: Sequence[Any],
+    cells: Cells,
+    forms: tuple[Form, ...],
+    shape: Shape,
+    code: Code | None = None,
+    policy: Any = "raw",
+) -> tuple[jax.Array, list[jax.Array], jax.Array]:
+    """(stored words after all steps, cells changed by each, words by layer and outcome).
+
+    Maps over keys and arrays (dies, rates, times): they are data.
+    """
+    sent = bits_of(words, cells, shape)
+    outcome = jnp.zeros((shape.layers, len(Outcome)), jnp.int32)
+    if code is not None:
+        sent = with_parity(sent, code, cells, shape)
+    bits, changed = apply_steps(sent, key, forms, arrays, cells, shape)
+    if code is not None:
+        bits, outcome = read_words(bits, sent, code, policy, cells, shape)
+    totals = [jnp.sum(own, dtype=jnp.int32) for own in changed]
+    return words_of_bits(bits, cells, words.dtype), totals, outcome
+
+
+def _portions(floor: Floor) -> Iterator[tuple[str, ...]]:
+    """Layers in runs that stand in a limited number of cells."""
+    run: list[str] = []
+    macros: set[int] = set()
+    for name, mapping in zip(floor.layers, floor.mappings, strict=True):
+        union = macros | mapping.macro_numbers
+        if run and len(union) * floor.shape.geometry.sites > CELLS_AT_ONCE:
+            yield tuple(run)
+            run, union = [], set(mapping.macro_numbers)
+        run.append(name)
+        macros = union
+    if run:
+        yield tuple(run)
+
+
+def _local(step: Step, cells: Cells, shape: Shape) -> Any:
+    """The arrays of a step, listed places as positions among these cells (far off if elsewhere)."""
+    if step.form.kind != "place":
+        return step.arrays
+    position, becomes = step.arrays
+    return local_places(position, cells, shape), becomes
+
+
+def local_places(places: np.ndarray, cells: Cells, shape: Shape) -> np.ndarray:
+    """Positions m * sites + c (i,) int32 of places given as (macro number, site) (i, 2)."""
+    macro, site = places.T
+    slot = np.searchsorted(cells.macro, macro).clip(max=len(cells.macro) - 1)
+    here = cells.macro[slot] == macro
+    beyond = cells.weight.size
+    return np.where(here, slot * shape.geometry.sites + site, beyond).astype(np.int32)
+
+
+def _words(program: Program, name: str) -> np.ndarray:
+    params, spec = program.image[name], program.plan.spec
+    common = params.get("weights_common")
+    both = None if common is None else np.asarray(common)
+    return to_words(np.asarray(params["weights"]), both, spec).astype(word_dtype(spec))
+
+
+def _on_device(params: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: jnp.asarray(a) if isinstance(a, np.ndarray) and a.itemsize < 8 else a
+        for name, a in params.items()
+    }
+
+
+def _require_no_detected(words: dict[str, dict[str, int]]) -> None:
+    detected = {name: counts["detected"] for name, counts in words.items() if counts["detected"]}
+    if detected:
+        shown = ", ".join(f"{name} ({count})" for name, count in list(detected.items())[:5])
+        raise UncorrectableError(
+            f"{sum(detected.values())} words with errors that were detected and not corrected, in "
+            f"layers {shown}; use uncorrectable = 'raw' or 'zero' to go on with them"
+        )

@@ -1,0 +1,78 @@
+"""Bits that the read current flips, a little at every read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from pimjax.memory.device.disturb import disturb_by_class
+from pimjax.memory.device.limits import kelvin
+from pimjax.memory.device.thermal import stability_ratio
+from pimjax.memory.effects import Stage, Surroundings, WeakCellEffect
+from pimjax.memory.faults.parameters import parameter, require_bit, require_number
+
+
+@dataclass(frozen=True)
+class ReadDisturb:
+    """Read disturb accumulated over inferences.
+
+    P = 1 - exp(-(t/t0) exp(-Delta (1 - I/Ic)^n)) for a read of length t.
+
+    Every image reads the cells of a layer as often as the program does
+    (`pimjax.die.accesses.reads_per_image`), times `activity`, the share of those reads in which a
+    cell's wordline is driven. The current disturbs one state only. Weak cells are those of
+    `Retention`. Values not given are the chip's.
+
+    *Source:* thermal activation under current; n = 1 is the common fit, n = 2 the perpendicular
+    macrospin. *Assumption:* the device values, and that a stored 1 is what is disturbed.
+    """
+
+    stage: ClassVar[Stage] = Stage.REST
+    source: ClassVar[str] = "thermal activation under a current; device values assumed"
+
+    inferences: float = parameter("images the network has seen", "images")
+    activity: float = parameter("share of reads that drive a cell's wordline", "1", 1.0)
+    temperature_k: float = parameter("temperature while reading", "K", 298.15)
+    current_ratio: float | None = parameter("read current by critical current", "1", None)
+    read_ns: float | None = parameter("length of a read; the chip's", "ns", None)
+    exponent: int | None = parameter("n, 1 or 2; the chip's", "", None)
+    thermal_stability: float | None = parameter("mean barrier by kT; the chip's", "1", None)
+    sigma: float | None = parameter("relative spread of it over cells; the chip's", "1", None)
+    disturbed: int = parameter("the stored bit that reads disturb", "bit", 1)
+
+    def __post_init__(self) -> None:
+        require_number("ReadDisturb.inferences", self.inferences, 0)
+        require_number("ReadDisturb.activity", self.activity, 0, 1)
+        kelvin("ReadDisturb.temperature_k", self.temperature_k)
+        require_bit("ReadDisturb.disturbed", self.disturbed)
+        if self.current_ratio is not None:
+            require_number("ReadDisturb.current_ratio", self.current_ratio, 0, 0.99)
+        if self.exponent not in (None, 1, 2):
+            raise ValueError(f"ReadDisturb.exponent = {self.exponent!r}: 1 or 2 expected")
+
+    def effects(self, around: Surroundings) -> list[WeakCellEffect]:
+        """Flips by layer and class of cell."""
+        device = around.device
+        given = (
+            device.thermal_stability if self.thermal_stability is None else self.thermal_stability
+        )
+        ratio = stability_ratio(
+            self.temperature_k, device.thermal_stability_temperature_k, device.curie_temperature_k
+        )
+        by_reads = {
+            reads: disturb_by_class(
+                float(given * ratio),
+                device.thermal_stability_sigma if self.sigma is None else self.sigma,
+                device.read_current_ratio if self.current_ratio is None else self.current_ratio,
+                1e-9 * (around.timing.mram_read_ns if self.read_ns is None else self.read_ns),
+                self.inferences * self.activity * reads,
+                device.disturb_exponent if self.exponent is None else self.exponent,
+                1e-9 * device.attempt_time_ns,
+                self.disturbed,
+            )
+            for reads in set(around.accesses)
+        }
+        by_layer = np.stack([by_reads[reads] for reads in around.accesses])
+        return [WeakCellEffect(self.stage, "read disturb", by_layer, "thermal stability")]

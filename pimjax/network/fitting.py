@@ -1,0 +1,34 @@
+"""Whether every sum of a program fits the registers that hold it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pimjax.chip.arithmetic import require_fitting
+from pimjax.network.ops import Conv, Dense
+from pimjax.network.program import Program
+from pimjax.network.shapes import results_by_shape
+
+
+def require_program_fits(program: Program) -> None:
+    """Refuses a program whose accumulators or counts could pass their registers.
+
+    Raises ValueError with the layer's name.
+    """
+    results = results_by_shape(program.plan, program.image)
+    shapes = {item.name: (1, *item.shape) for item in program.plan.graph.inputs}
+    shapes |= {name: result.output.shape for name, result in results.items()}
+    for layer in program.plan.graph.layers:
+        if not isinstance(layer.op, Conv | Dense):
+            continue
+        weights = np.asarray(program.image[layer.name]["weights"])
+        x_shape = shapes[layer.inputs[0]]
+        conv = layer.op
+        if isinstance(conv, Dense):
+            x_shape, weights = (1, 1, 1, x_shape[-1]), weights[None, None]
+            conv = conv.as_conv
+        adc = conv.adc or program.plan.spec.adc
+        spec = replace(program.plan.spec, adc=adc)
+        require_fitting(spec, conv.geometry(x_shape, weights.shape), weights, layer.name)
