@@ -15,6 +15,7 @@ from .codes import (
     weight_cells,
     weight_codes,
 )
+from .columns import OracleColumns
 from .config import OracleChip, from_chip
 from .conv2d import conv2d
 from .matmul import Stats, matmul
@@ -31,6 +32,7 @@ from .requantize import (
 
 __all__ = [
     "OracleChip",
+    "OracleColumns",
     "Stats",
     "act_digits",
     "act_range",

@@ -103,6 +103,11 @@ def weight_cells(w: int, chip: OracleChip, common: int = 0) -> list[int]:
     return digits(w, *layout)
 
 
+def largest_cells(chip: OracleChip) -> list[int]:
+    """The largest digit a cell can hold, column after column of one side."""
+    return [2**width - 1 for _, width, _ in digit_spans(*_cell_layout(chip))]
+
+
 def conversion_weights(chip: OracleChip) -> list[int]:
     """weight(j) of each conversion of one output, row group and slice.
 

@@ -17,12 +17,21 @@ def row_order(kh: int, kw: int, cin: int, chip: OracleChip) -> list[tuple[int, i
 
 
 def conv2d(
-    x, w, chip: OracleChip, stride=1, padding="SAME", dilation=1, groups: int = 1
+    x,
+    w,
+    chip: OracleChip,
+    stride=1,
+    padding="SAME",
+    dilation=1,
+    groups: int = 1,
+    errors=None,
+    image_numbers=None,
 ) -> tuple[np.ndarray, Stats]:
     """(y, stats): x (b, h, w, cin), w (kh, kw, cin / groups, n), y (b, h', w', n) int64.
 
     `padding` is "SAME", "VALID" or ((top, bottom), (left, right)); it feeds code 0 and its
-    conversions count. Output channel o belongs to group o // (n / groups).
+    conversions count. Output channel o belongs to group o // (n / groups). `errors`:
+    `OracleColumns`; `image_numbers` (b,): what the images are called, by default 0, 1, ...
     """
     images, (b, height, width, channels) = to_ints("x", x, 4)
     kernel, (kh, kw, cin, n) = to_ints("w", w, 4)
@@ -50,7 +59,10 @@ def conv2d(
             [kernel[tap // kw][tap % kw][c][o] for tap, c in order]
             for o in range(group * (n // groups), (group + 1) * (n // groups))
         ]
-        y, counted = dot_products(vectors, columns, chip)
+        numbers = range(b) if image_numbers is None else image_numbers
+        places = [(number, pixel) for number in numbers for pixel in range(len(windows))]
+        first_output = group * (n // groups)
+        y, counted = dot_products(vectors, columns, chip, None, errors, places, first_output)
         stats += counted
         for pixel, values in zip(outputs, y, strict=True):
             pixel.extend(values)

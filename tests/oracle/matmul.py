@@ -12,11 +12,13 @@ from .codes import (
     act_range,
     check_codes,
     conversion_weights,
+    largest_cells,
     slice_weights,
     to_ints,
     weight_cells,
     weight_codes,
 )
+from .columns import driven_sum, effective_sum
 from .config import OracleChip
 
 
@@ -69,25 +71,50 @@ def programmed(ws: list[list[int]], chip: OracleChip, commons=None) -> list:
     return [_by_group(w, cells_of, chip) for w in pairs]
 
 
-def group_totals(slices, columns, chip: OracleChip, table: AdcTable) -> tuple[list[int], Stats]:
-    """What each row group adds to one output, in order of t, and the conversions it took."""
+def group_totals(
+    slices, columns, chip: OracleChip, table: AdcTable, errors=None, place=(0, 0, 0)
+) -> tuple[list[int], Stats]:
+    """What each row group adds to one output, in order of t, and the conversions it took.
+
+    errors: `OracleColumns` or None; place: (image, pixel, output).
+    """
     weights_s, weights_j = slice_weights(chip), conversion_weights(chip)
     paired, half = chip.paired, len(weights_j)
     totals, conversions, low, high = [], 0, 0, 0
-    for group_slices, group_columns in zip(slices, columns, strict=True):
+    for t, (group_slices, group_columns) in enumerate(zip(slices, columns, strict=True)):
         total = 0
-        for weight_s, inputs in zip(weights_s, group_slices, strict=True):
+        for s, (weight_s, inputs) in enumerate(zip(weights_s, group_slices, strict=True)):
             sums = [sum(map(mul, inputs, cells)) for cells in group_columns]
+            flowing = sums
             if paired:
+                flowing = [p + n for p, n in zip(sums[:half], sums[half:], strict=True)]
                 sums = [p - n for p, n in zip(sums[:half], sums[half:], strict=True)]
-            for weight_j, partial_sum in zip(weights_j, sums, strict=True):
-                code, clipped_low, clipped_high = table[partial_sum]
+            for c, (weight_j, partial_sum) in enumerate(zip(weights_j, sums, strict=True)):
+                given = partial_sum
+                if errors is not None:
+                    largest = largest_cells(chip)
+                    currents = (
+                        partial_sum,
+                        flowing[c],
+                        driven_sum(inputs, chip, largest[c % len(largest)]),
+                    )
+                    where = (place[0], t, *place[1:], conversion_number(c, chip), s)
+                    given = effective_sum(errors, chip, where, currents)
+                code, clipped_low, clipped_high = table[given]
                 total += weight_s * weight_j * code
                 conversions += 1
                 low += clipped_low
                 high += clipped_high
         totals.append(total)
     return totals, Stats(0 if chip.adc_kind == "none" else conversions, low, high)
+
+
+def conversion_number(c: int, chip: OracleChip) -> int:
+    """The number of a conversion in `OracleColumns`: P and N of a separate pair come in turn."""
+    planes = len(largest_cells(chip))
+    if len(conversion_weights(chip)) == planes:
+        return c
+    return 2 * (c % planes) + c // planes
 
 
 def digital_term(sum_x: int, groups: int, chip: OracleChip) -> Fraction:
@@ -126,26 +153,38 @@ def accumulate(totals: list[int], digital: Fraction, chip: OracleChip) -> int:
 
 
 def dot_products(
-    xs: list[list[int]], ws: list[list[int]], chip: OracleChip, commons=None
+    xs: list[list[int]],
+    ws: list[list[int]],
+    chip: OracleChip,
+    commons=None,
+    errors=None,
+    places=None,
+    first_output=0,
 ) -> tuple[list[list[int]], Stats]:
-    """(y[b][n], stats) for legal codes: `xs` b lists of k, `ws` n lists of k."""
+    """(y[b][n], stats) for legal codes: `xs` b lists of k, `ws` n lists of k.
+
+    errors: `OracleColumns`; places: (image, pixel) of each of `xs`, by default image b, pixel 0;
+    first_output: the number of the first output.
+    """
     table, stats, y = AdcTable(chip), Stats(), []
     all_columns = programmed(ws, chip, commons)
-    for x, slices in zip(xs, driven(xs, chip), strict=True):
+    places = places or [(b, 0) for b in range(len(xs))]
+    for x, place, slices in zip(xs, places, driven(xs, chip), strict=True):
         digital = digital_term(sum(x), len(slices), chip)
         outputs = []
-        for columns in all_columns:
-            totals, counted = group_totals(slices, columns, chip, table)
+        for n, columns in enumerate(all_columns, first_output):
+            totals, counted = group_totals(slices, columns, chip, table, errors, (*place, n))
             outputs.append(accumulate(totals, digital, chip))
             stats += counted
         y.append(outputs)
     return y, stats
 
 
-def matmul(x, w, chip: OracleChip, common=None) -> tuple[np.ndarray, Stats]:
+def matmul(x, w, chip: OracleChip, common=None, errors=None) -> tuple[np.ndarray, Stats]:
     """(y, stats): x (b, k) and w (k, n) integer codes, y (b, n) int64 in ADC-code units.
 
-    `common` (k, n): what both sides of differential pairs hold beside the weight.
+    `common` (k, n): what both sides of differential pairs hold beside the weight. `errors`:
+    `OracleColumns`; row b of x is image b.
     """
     rows, (b, k) = to_ints("x", x, 2)
     matrix, (k_w, n) = to_ints("w", w, 2)
@@ -159,5 +198,5 @@ def matmul(x, w, chip: OracleChip, common=None) -> tuple[np.ndarray, Stats]:
     if common is not None:
         both, _ = to_ints("common", common, 2)
         commons = [[both[i][o] for i in range(k)] for o in range(n)]
-    y, stats = dot_products(rows, columns, chip, commons)
+    y, stats = dot_products(rows, columns, chip, commons, errors)
     return np.array(y, dtype=np.int64).reshape(b, n), stats
