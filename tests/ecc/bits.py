@@ -2,10 +2,13 @@
 
 from itertools import combinations
 
-import jax.numpy as jnp
 import numpy as np
 
+from pimjax.memory import ecc
 from pimjax.memory.ecc import Code
+
+ROWS = 512
+PATTERNS = 1 << 16
 
 
 def bits_of(values, count: int) -> np.ndarray:
@@ -25,10 +28,41 @@ def patterns(n: int, errors: int) -> np.ndarray:
     return np.array(list(combinations(range(n), errors)), np.int64).reshape(-1, errors)
 
 
-def packed(code: Code, places: np.ndarray) -> tuple[jnp.ndarray, jnp.ndarray]:
+def packed(code: Code, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Error patterns by their places (patterns, errors) as packed data words and parity."""
     columns = np.zeros((code.k // 32 + 1, len(places)), np.uint32)
     rows = np.arange(len(places))
     for column in places.T:
         columns[column // 32, rows] ^= np.left_shift(1, column % 32).astype(np.uint32)
-    return jnp.asarray(columns[:-1].T), jnp.asarray(columns[-1])
+    return columns[:-1].T, columns[-1]
+
+
+def encode_rows(code: Code, data) -> np.ndarray:
+    """Parity of data (rows, k) of bits, in batches of `ROWS`."""
+    parities = [ecc.encode(code, batch) for batch in _batches(np.asarray(data), ROWS)]
+    return np.concatenate(parities)[: len(data)]
+
+
+def decode_rows(code: Code, words) -> tuple[np.ndarray, np.ndarray]:
+    """Data and flags of words (rows, n) of bits, in batches of `ROWS`: one compilation."""
+    results = [ecc.decode(code, batch) for batch in _batches(np.asarray(words), ROWS)]
+    return _joined(results, len(words))
+
+
+def decode_packed(code: Code, data, parity) -> tuple[np.ndarray, np.ndarray]:
+    """Data and flags of packed words, in batches of `PATTERNS`."""
+    batches = zip(
+        _batches(np.asarray(data), PATTERNS), _batches(np.asarray(parity), PATTERNS), strict=True
+    )
+    return _joined([ecc.decode_words(code, *batch) for batch in batches], len(parity))
+
+
+def _batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    gap = -len(rows) % size
+    padded = np.concatenate([rows, np.zeros((gap, *rows.shape[1:]), rows.dtype)])
+    return np.split(padded, len(padded) // size)
+
+
+def _joined(results: list, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    data, flags = zip(*results, strict=True)
+    return np.concatenate(data)[:rows], np.concatenate(flags)[:rows]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pimjax.chip.schema import Ecc
 from pimjax.memory import ecc
 from tests.ecc import oracle
-from tests.ecc.bits import bits_of, integers_of
+from tests.ecc.bits import bits_of, encode_rows, integers_of
 from tests.support import examples
 
 names = pytest.mark.parametrize("name", oracle.NAMES)
@@ -114,8 +114,8 @@ def test_encoders_agree_with_the_oracle(name):
     data = [0, (1 << code.k) - 1, 1, 1 << (code.k - 1)]
     data += [int.from_bytes(rng.bytes(code.k // 8), "little") for _ in range(60)]
     bits = bits_of(data, code.k)
-    parity = ecc.encode(code, bits)
-    assert parity.dtype == jnp.uint8 and parity.shape == (64, code.n - code.k)
+    parity = encode_rows(code, bits)
+    assert parity.dtype == np.uint8 and parity.shape == (64, code.n - code.k)
     assert integers_of(parity) == [oracle.parity(name, value) for value in data]
     words = np.packbits(bits, axis=1, bitorder="little").view(np.uint32)
     assert ecc.encode_words(code, words).tolist() == integers_of(parity)
@@ -126,7 +126,7 @@ def test_encoders_agree_with_the_oracle(name):
 def test_encoders_are_linear(data):
     code = ecc.CODES[data.draw(st.sampled_from(oracle.NAMES))]
     two = data.draw(st.lists(st.integers(0, (1 << code.k) - 1), min_size=2, max_size=2))
-    a, b, both = np.asarray(ecc.encode(code, bits_of([*two, two[0] ^ two[1]], code.k)))
+    a, b, both = encode_rows(code, bits_of([*two, two[0] ^ two[1]], code.k))
     assert (a ^ b == both).all()
 
 
@@ -134,9 +134,8 @@ def test_encoders_are_linear(data):
     ("name", "shape", "kind"),
     [
         *(("secded-72-64", shape, np.uint8) for shape in [(), (0,), (1,), (2, 0, 3), (2, 3)]),
-        *(("bch-152-128", shape, np.bool_) for shape in [(), (0,), (2, 0, 3)]),
+        *(("bch-78-64", shape, np.bool_) for shape in [(), (2, 0, 3)]),
         ("bch-44-32", (2, 3), np.int32),
-        *((name, (0, 2), np.uint8) for name in oracle.NAMES),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
@@ -154,7 +153,7 @@ def test_shapes_and_types_of_bits(name, shape, kind):
 
 
 def test_vmap_and_jit_change_nothing():
-    code = ecc.CODES["bch-152-128"]
+    code = ecc.CODES["bch-44-32"]
     word = jnp.asarray(np.random.default_rng(3).integers(0, 2, (4, 5, code.n), dtype=np.uint8))
     want = ecc.decode(code, word)
     for got in (

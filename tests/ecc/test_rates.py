@@ -4,7 +4,6 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from math import comb, log
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 
 from pimjax.memory import ecc
 from tests.ecc import oracle
+from tests.ecc.bits import ROWS, decode_rows
 from tests.support import examples
 
 
@@ -89,8 +89,8 @@ def test_decoded_words_fail_as_often_as_predicted(name):
     code = ecc.CODES[name]
     p, words = 0.02, 20000
     rng = np.random.default_rng([9, code.n])
-    data, flag = ecc.decode(code, (rng.random((words, code.n)) < p).astype(np.uint8))
-    counts = ecc.count(ecc.outcomes(jnp.zeros_like(data), data, flag))
+    data, flag = decode_rows(code, (rng.random((words, code.n)) < p).astype(np.uint8))
+    counts = ecc.count(ecc.outcomes(np.zeros_like(data), data, flag))
     share = (int(counts.detected) + int(counts.miscorrected)) / words
     rate = float(exact_rate(code.n, code.t, Fraction(1, 50)))
     divergence = share * log(share / rate) + (1 - share) * log((1 - share) / (1 - rate))
@@ -133,7 +133,7 @@ def test_wrong_bits_left_behind():
     assert abs(means[2] - 2 * 64 / 72) < 0.11
     # Miscorrected triples gain a wrong bit: more than as read.
     assert 3 * 64 / 72 < means[3] < 4
-    assert (ecc.wrong_bits(ecc.CODES["bch-152-128"], 3, words=64) == 0).all()
+    assert (ecc.wrong_bits(ecc.CODES["bch-152-128"], 3, words=ROWS) == 0).all()
     assert (ecc.wrong_bits(code, 4) == means).all()
 
 
@@ -175,7 +175,7 @@ def test_impossible_numbers(call, sentence):
 
 def test_the_plot_has_a_line_for_each_code():
     figure = Figure()
-    ecc.draw_rates(figure, most=4, words=64)
+    ecc.draw_rates(figure, most=4, words=ROWS)
     (axes,) = figure.axes
     assert [line.get_label() for line in axes.lines] == ["no code", *oracle.NAMES]
     for line in axes.lines[1:]:
@@ -183,5 +183,5 @@ def test_the_plot_has_a_line_for_each_code():
 
 
 def test_the_picture():
-    png = ecc.rates_picture()
+    png = ecc.rates_picture(most=4, words=ROWS)
     assert png.startswith(b"\x89PNG") and len(png) < 100_000

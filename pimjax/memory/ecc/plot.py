@@ -42,13 +42,13 @@ def draw_rates(figure: Figure, most: int = 24, words: int = 4096) -> None:
     axes.legend(fontsize="small")
 
 
-def rates_picture() -> bytes:
+def rates_picture(most: int = 24, words: int = 4096) -> bytes:
     """A PNG of `draw_rates`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
-    draw_rates(figure)
+    draw_rates(figure, most, words)
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
