@@ -1,7 +1,9 @@
 """Programs beside each other: no cell shared, nothing lost, refusals with numbers; the map."""
 
 import io
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from pimjax.die.addresses import AddressMap, Stored, address_of, content_of
 from pimjax.die.chip_map import chip_map, chip_picture
 from pimjax.die.floorplan import Floorplan
 from pimjax.network.capacity import NoRoomError
-from pimjax.network.place import place, placement_of
+from pimjax.network.place import POLICIES, place, placement_of
 from tests.support import examples
 from tests.test_addresses import chips, networks, program_of
 
@@ -236,3 +238,27 @@ def test_defects_are_a_number_a_macro(defects):
         chip_picture(Floorplan(CHIP), defects=defects)
     with pytest.raises(ValueError, match="form = 'gif': 'png' or 'svg' expected"):
         chip_picture(Floorplan(CHIP), "gif")
+
+
+DOCS = (Path(__file__).resolve().parents[1] / "docs" / "mapping.md").read_text("utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
+
+
+@pytest.mark.parametrize("index", range(2))
+def test_the_examples_of_the_documentation_run(index, capsys):
+    example = blocks("python")[index]
+    exec(compile(example, f"docs/mapping.md, example {index}", "exec"), {})
+    printed = capsys.readouterr().out
+    for comment in re.findall(r"^print.* # ([AS].*\))$", example, re.MULTILINE):
+        assert f"{comment}\n" in printed
+    if index == 1:
+        assert printed.startswith(*blocks("text"))
+
+
+def test_every_policy_is_documented():
+    assert set(re.findall(r"^\| `([\w-]+)`[ (d].*\| (?:a layer|a plane) \|", DOCS, re.M)) == set(
+        POLICIES
+    )

@@ -295,6 +295,11 @@ PLAN_MISTAKES = [
         r"arrays/\d+\.npy: not listed",
     ),
     (lambda t: entry(t, "dense", "bias").update(member="../x.npy"), r"\.\./x\.npy: missing"),
+    (lambda t: t["placement"].update(policy=3), r"placement\.policy = 3: text expected"),
+    (lambda t: t["placement"]["strips"][0].update(macros=[-1]), "there is no macro -1"),
+    (lambda t: t["placement"]["strips"][0].update(macros=[0, 0]), "do not suit its shelves"),
+    (lambda t: t["placement"]["strips"][1].update(macros=[0]), "share wordlines of macro 0"),
+    (lambda t: delete(t, "placement", "strips", 0), "not the array layers"),
     (lambda t: delete(t, "arrays", 0), r"arrays/00000\.npy: not listed in plan\.json"),
 ]
 
@@ -303,6 +308,21 @@ PLAN_MISTAKES = [
 def test_a_plan_with_a_mistake_is_refused(saved, change, message):
     repacked(saved, plan=change)
     refused(saved, message)
+
+
+def test_a_file_of_version_1_has_the_default_placement(saved):
+    def older(table):
+        table["version"] = 1
+        del table["placement"]
+
+    before = pj.load_program(saved)
+    repacked(saved, plan=older)
+    loaded = pj.load_program(saved)
+    assert_equal(loaded, before)
+    assert loaded.digest == before.digest
+    repacked(saved, plan=lambda table: delete(table, "placement") if "placement" in table else None)
+    repacked(saved, plan=lambda table: table.update(version=2))
+    refused(saved, "field 'placement' is missing")
 
 
 def first_weights(members):
