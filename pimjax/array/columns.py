@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from einops import rearrange
 
 from pimjax.array.adc import Transfer, transfer
-from pimjax.array.encoding import is_paired, partial_sum_limits
+from pimjax.array.encoding import conversions, is_paired, partial_sum_limits
 from pimjax.array.geometry import Geometry
 from pimjax.array.spec import Adc, Bitline
 
@@ -79,6 +80,54 @@ class Columns(NamedTuple):
 
 
 PER_COLUMN = ("gain", "offset", "bow")
+
+_LIMITS = {
+    "gain": (-LARGEST_GAIN, LARGEST_GAIN),
+    "offset": (-LARGEST_OFFSET, LARGEST_OFFSET),
+    "bow": (-LARGEST_BOW, LARGEST_BOW),
+    "noise_sigma": (0, LARGEST_SIGMA),
+    "noise_variance": (0, (1 << 31) - 1),
+    "noise_root": (0, LARGEST_SIGMA),
+}
+
+
+def require_parts(columns: Columns, images: Any, spec: Bitline, geometry: Geometry) -> None:
+    """Refuses arrays of another shape or type, and noise without its parts. Raises ValueError."""
+    by_column = (spec.row_groups(geometry.k), len(conversions(spec)), geometry.out_channels)
+    wanted: dict[str, tuple[int, ...]] = dict.fromkeys(PER_COLUMN, by_column)
+    wanted |= {"noise_sigma": (), "noise_variance": (3,), "noise_root": (ROOTS,), "noise_key": (2,)}
+    for name, shape in wanted.items():
+        array = getattr(columns, name)
+        dtype = jnp.uint32 if name == "noise_key" else jnp.int32
+        if array is not None and (array.shape != shape or array.dtype != dtype):
+            raise ValueError(
+                f"{NAMES[name]}: {array.dtype} {array.shape} given; {dtype.__name__} {shape} "
+                f"expected (row groups, conversions, outputs where it is by column)"
+            )
+    if not columns.noisy:
+        return
+    if columns.noise_key is None:
+        raise ValueError("noise_key: none given, but conversions are noisy; give a key (2,) uint32")
+    if columns.noise_variance is not None and columns.noise_root is None:
+        raise ValueError("noise_root: none given beside noise_variance")
+    if images is None:
+        raise ValueError("images: none given, but conversions are noisy; number the images (b,)")
+
+
+def require_columns_in_range(columns: Columns) -> None:
+    """Refuses errors beyond what 32 bits hold in every readout. Raises ValueError.
+
+    For known arrays; inside compiled code nothing is looked at.
+    """
+    for name, (low, high) in _LIMITS.items():
+        array = getattr(columns, name)
+        if array is None:
+            continue
+        values = np.asarray(array)
+        if values.size and (values.min() < low or values.max() > high):
+            worst = values.min() if values.min() < low else values.max()
+            raise ValueError(f"{NAMES[name]}: {worst} given; {low}..{high} allowed")
+
 
 Group = Columns
 """The columns of one row group, as engines compute with them: arrays are (j, g, n/g)."""
@@ -157,6 +206,11 @@ def as_columns(params: dict[str, Any]) -> Columns | None:
     """The columns among a layer's arrays, or None; see `NAMES`."""
     found = {field: params[name] for field, name in NAMES.items() if name in params}
     return Columns(**found) if found else None
+
+
+def without_columns(params: dict[str, Any]) -> dict[str, Any]:
+    """A layer's arrays without its columns' errors: what an ideal readout has."""
+    return {name: array for name, array in params.items() if name not in NAMES.values()}
 
 
 NAMES = {

@@ -7,12 +7,12 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from pimjax.array.columns import Columns, grouped
+from pimjax.array.columns import Columns, grouped, require_parts
 from pimjax.array.effective import Errors
 from pimjax.array.encoding import conversions, input_slices
 from pimjax.array.engines import Counted, Engine
 from pimjax.array.geometry import Geometry
-from pimjax.array.noise import require_complete, tile_place
+from pimjax.array.noise import tile_place
 from pimjax.array.rows import pad_axis
 from pimjax.array.spec import Bitline
 from pimjax.array.tiling import Start, choose_tiling, map_tiles
@@ -40,7 +40,10 @@ def convolve(
     Raises ValueError for columns that the readout or the engine does not have.
     """
     if columns is not None:
-        require_columns(columns, images, spec, engine)
+        obstacle = engine.columns_obstacle(spec)
+        if obstacle is not None:
+            raise ValueError(f"engine {engine.name!r}: {obstacle}")
+        require_parts(columns, images, spec, geometry)
         columns = grouped(columns, geometry)
     (top, bottom), (left, right) = geometry.pad
     # The barrier keeps what made x (a requantisation, say) from being repeated for every tap.
@@ -62,16 +65,6 @@ def convolve(
         return engine.tile(part, prepared, spec, cut, Errors(columns, place))
 
     return Counted(*map_tiles(one_tile, padded, geometry, tiling))
-
-
-def require_columns(
-    columns: Columns, images: jax.Array | None, spec: Bitline, engine: Engine
-) -> None:
-    """Refuses what the engine cannot compute, and noise without its parts. Raises ValueError."""
-    obstacle = engine.columns_obstacle(spec)
-    if obstacle is not None:
-        raise ValueError(f"engine {engine.name!r}: {obstacle}")
-    require_complete(columns, images)
 
 
 def conversions_per_output(spec: Bitline, k: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from pimjax.array.columns import ROOTS, Columns, Group
+from pimjax.array.columns import ROOTS, Group
 from pimjax.array.encoding import conversions, input_slices
 from pimjax.array.geometry import Geometry
 from pimjax.array.spec import Bitline
@@ -83,15 +83,3 @@ def sigma_of(active: jax.Array, driven: Any, group: Group) -> jax.Array:
     index = fixed + per_driven * driven + per_active * active
     index = jnp.minimum(index, ROOTS - 1)
     return group.noise_root.at[index].get(mode="promise_in_bounds")
-
-
-def require_complete(columns: Columns, images: jax.Array | None) -> None:
-    """Refuses noise without a key or the numbers of the images. Raises ValueError."""
-    if not columns.noisy:
-        return
-    if columns.noise_key is None:
-        raise ValueError("noise_key: none given, but conversions are noisy; give a key (2,) uint32")
-    if columns.noise_variance is not None and columns.noise_root is None:
-        raise ValueError("noise_root: none given beside noise_variance")
-    if images is None:
-        raise ValueError("images: none given, but conversions are noisy; number the images (b,)")

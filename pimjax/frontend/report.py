@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pimjax.array.columns import without_columns
 from pimjax.array.spec import Adc
 from pimjax.chip.stats import Stats
 from pimjax.frontend.model import Model
@@ -110,7 +111,10 @@ def compare(
     for start in range(0, len(values), batch_size):
         part = values[start : start + batch_size]
         outputs, noise, counted = _compared(
-            program.plan, program.image, jnp.asarray(quantize_input(part, program.plan))
+            program.plan,
+            program.image,
+            jnp.asarray(quantize_input(part, program.plan)),
+            jnp.asarray(np.arange(start, start + len(part), dtype=np.int32)),
         )
         floats = model.tensors(part.astype(np.float32)) if model and is_float else {}
         for name, sums in noise.items():
@@ -181,10 +185,10 @@ def _error(accumulator: jax.Array, exact: jax.Array, step: Fraction) -> jax.Arra
 
 @partial(jax.jit, static_argnames=("plan",))
 def _compared(
-    plan: Plan, image: Image, codes: jax.Array
+    plan: Plan, image: Image, codes: jax.Array, numbers: jax.Array
 ) -> tuple[dict[str, jax.Array], dict[str, _Sums], dict[str, Stats]]:
     """Every layer's codes; of array layers the energy of sums and of their errors; statistics."""
-    results = execute(plan.graph, image, (codes,), Context(plan.spec, plan.engine))
+    results = execute(plan.graph, image, (codes,), Context(plan.spec, plan.engine, numbers))
     # Exact sums are larger than codes: the chip's accumulator need not hold them.
     wide = replace(plan.spec, accumulator_bits=32, accumulator_overflow="saturate")
     ideal = Context(replace(wide, adc=replace(plan.spec.adc, kind="none")), "auto")
@@ -198,7 +202,7 @@ def _compared(
         assert result.accumulator is not None
         operands = tuple(tensors[name].astype(jnp.int32) for name in layer.inputs)
         op = replace(layer.op, adc=None)
-        exact = op.apply(operands, image[layer.name], ideal).accumulator
+        exact = op.apply(operands, without_columns(image[layer.name]), ideal).accumulator
         assert exact is not None
         step = (layer.op.adc or plan.spec.adc).effective_step
         error = _error(result.accumulator, exact, step)

@@ -67,14 +67,18 @@ def widened(value: jax.Array) -> jax.Array:
 
 
 @partial(jax.jit, static_argnames=("plan", "devices", "full"))
-def _run(plan: Plan, image: Image, codes: jax.Array, devices: int, full: bool) -> dict[str, Result]:
+def _run(
+    plan: Plan, image: Image, codes: jax.Array, numbers: jax.Array, devices: int, full: bool
+) -> dict[str, Result]:
     """Results by layer: of the output and the statistics alone, or with `full` of everything.
 
-    With several devices each one runs the whole network on its share of the images.
+    numbers (b,) int32: what the images are called, for the noise of conversions. With several
+    devices each one runs the whole network on its share of the images.
     """
 
-    def network(image: Image, codes: jax.Array) -> dict[str, Result]:
-        results = execute(plan.graph, image, (codes,), Context(plan.spec, plan.engine))
+    def network(image: Image, codes: jax.Array, numbers: jax.Array) -> dict[str, Result]:
+        context = Context(plan.spec, plan.engine, numbers)
+        results = execute(plan.graph, image, (codes,), context)
         if full:
             return results
         kept = code_output(plan.graph)[0]
@@ -86,12 +90,12 @@ def _run(plan: Plan, image: Image, codes: jax.Array, devices: int, full: bool) -
         }
 
     if devices == 1:
-        return network(image, codes)
+        return network(image, codes, numbers)
     mesh = jax.make_mesh((devices,), ("batch",), (AxisType.Auto,), devices=jax.devices()[:devices])
     share = PartitionSpec("batch")
-    in_specs = (PartitionSpec(), share)
+    in_specs = (PartitionSpec(), share, share)
     sharded = jax.shard_map(network, mesh=mesh, in_specs=in_specs, out_specs=share, check_vma=False)
-    return sharded(image, codes)
+    return sharded(image, codes, numbers)
 
 
 def code_output(graph: Graph) -> tuple[str, TensorSpec | None]:
@@ -146,12 +150,15 @@ def quantize_input(images: Any, plan: Plan, first: int = 0) -> np.ndarray:
 
 
 def _results(
-    program: Program, images: np.ndarray, batch_size: int, full: bool
+    program: Program, images: np.ndarray, batch_size: int, full: bool, first: int = 0
 ) -> Iterator[tuple[int, dict[str, Result]]]:
     """(number of real images, results) batch by batch; a short batch is filled up with zeros.
 
-    A single batch is only as large as the images need. Raises ValueError for a wrong `batch_size`.
+    A single batch is only as large as the images need; images[0] is called `first`. Raises
+    ValueError for a wrong `batch_size` or `first`.
     """
+    if isinstance(first, bool) or not isinstance(first, int) or first < 0:
+        raise ValueError(f"first: {first!r} given; an int >= 0 expected")
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(f"batch_size: {batch_size!r} given; an int >= 1 expected")
     devices = min(len(jax.devices()), batch_size, len(images))
@@ -163,18 +170,19 @@ def _results(
         if real < size:
             fill = np.zeros((size - real, *part.shape[1:]), part.dtype)
             part = np.concatenate([part, fill])
-        yield real, _run(program.plan, program.image, jnp.asarray(part), devices, full)
+        numbers = jnp.asarray(np.arange(first + start, first + start + size, dtype=np.int32))
+        yield real, _run(program.plan, program.image, jnp.asarray(part), numbers, devices, full)
 
 
-def batches(program: Program, images: Any, batch_size: int) -> Iterator[Batch]:
-    """Results of real images (b, h, w, c), batch by batch.
+def batches(program: Program, images: Any, batch_size: int, first: int = 0) -> Iterator[Batch]:
+    """Results of real images (b, h, w, c), batch by batch; images[0] is number `first`.
 
     Neither the size of a batch nor the number of devices that share it leaves a trace in codes or
     statistics. Raises ValueError for images of another shape, or not finite.
     """
     values = require_images(images, only_input(program.plan.graph))
     name = code_output(program.plan.graph)[0]
-    for real, results in _results(program, values, batch_size, full=False):
+    for real, results in _results(program, values, batch_size, False, first):
         stats = {
             layer: result.stats.first(real)
             for layer, result in results.items()
@@ -183,11 +191,11 @@ def batches(program: Program, images: Any, batch_size: int) -> Iterator[Batch]:
         yield Batch(np.asarray(results[name].output)[:real], stats)
 
 
-def trace(program: Program, images: Any, batch_size: int = 64) -> dict[str, Traced]:
+def trace(program: Program, images: Any, batch_size: int = 64, first: int = 0) -> dict[str, Traced]:
     """Accumulators, output codes and statistics of every layer for real images (b, h, w, c)."""
     values = require_images(images, only_input(program.plan.graph))
     parts: dict[str, list[Traced]] = {name: [] for name in program.layers}
-    for real, results in _results(program, values, batch_size, full=True):
+    for real, results in _results(program, values, batch_size, True, first):
         for name, result in results.items():
             accumulator = result.accumulator
             parts[name].append(
@@ -230,6 +238,7 @@ def run(
     batch_size: int = ...,
     codes: bool = ...,
     trace: Literal[False] = ...,
+    first: int = ...,
 ) -> np.ndarray: ...
 @overload
 def run(
@@ -239,6 +248,7 @@ def run(
     codes: bool = ...,
     *,
     trace: Literal[True],
+    first: int = ...,
 ) -> tuple[np.ndarray, dict[str, Traced]]: ...
 def run(
     program: Program,
@@ -246,13 +256,15 @@ def run(
     batch_size: int = 64,
     codes: bool = False,
     trace: bool = False,
+    first: int = 0,
 ) -> np.ndarray | tuple[np.ndarray, dict[str, Traced]]:
     """What the network puts out for real images (b, h, w, c): float32 (b, ...), in its own scale.
 
     With `codes` the integers that the chip leaves in its output buffer, in the network's own type
     and zero point. With `trace` also {layer: (accumulator, output codes, stats)} of every layer.
     `batch_size` images at a time, shared between all devices: memory does not grow with their
-    number, and no result depends on either.
+    number, and no result depends on either. On a chip with noisy conversions images[0] is number
+    `first`: an image draws its noise by its number, so parts of a set give what the whole gives.
 
     Raises TypeError or ValueError for images of another shape or kind.
     """
@@ -260,11 +272,13 @@ def run(
     if codes and tensor is None:
         raise ValueError(f"codes = True: the output {name!r} holds real numbers, not codes")
     if trace:
-        layers = _trace(program, images, batch_size)
+        layers = _trace(program, images, batch_size, first)
         outputs = layers[name].codes
     else:
         layers = {}
-        outputs = np.concatenate([batch.codes for batch in batches(program, images, batch_size)])
+        outputs = np.concatenate(
+            [batch.codes for batch in batches(program, images, batch_size, first)]
+        )
     if not codes and tensor is not None:
         outputs = tensor.values_of(outputs)
     return (outputs, layers) if trace else outputs

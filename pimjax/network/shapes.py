@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from pimjax.array.columns import columns_obstacle
 from pimjax.array.engines import Counted, Engine
 from pimjax.array.geometry import Geometry
 from pimjax.array.spec import Adc, Bitline
@@ -29,11 +30,11 @@ def results_by_shape(plan: Plan, image: Image, batch: int = 1) -> dict[str, Resu
         )
         for item in plan.graph.inputs
     )
-    context = _ShapeContext(plan.spec)
+    context = _ShapeContext(plan.spec, images=jnp.zeros(batch, jnp.int32))
     return jax.eval_shape(lambda a, x: execute(plan.graph, a, x, context), image, entering)
 
 
-def _tile(x: jax.Array, prepared: Any, spec: Bitline, geometry: Geometry) -> Counted:
+def _tile(x: jax.Array, prepared: Any, spec: Bitline, geometry: Geometry, *_: Any) -> Counted:
     height, width = geometry.out
     counts = jnp.zeros((x.shape[0], height), jnp.int32)
     y = jnp.zeros((x.shape[0], height, width, geometry.out_channels), jnp.int32)
@@ -41,12 +42,12 @@ def _tile(x: jax.Array, prepared: Any, spec: Bitline, geometry: Geometry) -> Cou
 
 
 # Every engine's results have these shapes; tracing a real one takes ten times as long.
-_ZEROS = Engine("shapes", lambda spec: None, lambda w, *_: w, _tile, lambda *_: 0)
+_ZEROS = Engine("shapes", lambda spec: None, lambda w, *_: w, _tile, lambda *_: 0, columns_obstacle)
 
 
 class _ShapeContext(Context):
     """A context whose engine gives zeros of the right shape."""
 
-    def readout(self, adc: Adc | None) -> tuple[Bitline, Engine]:
+    def readout(self, adc: Adc | None, columns: bool = False) -> tuple[Bitline, Engine]:
         assert self.spec is not None
         return (self.spec if adc is None else replace(self.spec, adc=adc)), _ZEROS

@@ -15,17 +15,25 @@ Place = Literal["array", "digital", "host"]
 
 
 class Context(NamedTuple):
-    """The readout and the engine that array operations run on; None where there is no array."""
+    """The readout and the engine that array operations run on; None where there is no array.
+
+    images (b,): the numbers of the images, int32 or uint32, which the noise of conversions is
+    drawn by; needed where conversions are noisy.
+    """
 
     spec: Bitline | None = None
     engine: str = "auto"
+    images: jax.Array | None = None
 
-    def readout(self, adc: Adc | None) -> tuple[Bitline, Engine]:
-        """The readout with a layer's own converter settings, and the engine for it."""
+    def readout(self, adc: Adc | None, columns: bool = False) -> tuple[Bitline, Engine]:
+        """The readout with a layer's own converter settings, and the engine for it.
+
+        `columns`: for columns that are not ideal.
+        """
         if self.spec is None:
             raise ValueError("an array operation needs a chip: compile the model for one")
         spec = self.spec if adc is None else replace(self.spec, adc=adc)
-        return spec, select(self.engine, spec)
+        return spec, select(self.engine, spec, columns)
 
 
 class Result(NamedTuple):

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from einops import rearrange
 
+from pimjax.array.columns import as_columns
 from pimjax.array.convolve import conversions_per_output, convolve
 from pimjax.array.digital import input_term
 from pimjax.array.geometry import Geometry, Padding, Pair, resolve
@@ -27,7 +28,8 @@ class Conv:
     """A 2D convolution. Image: weights (kh, kw, c/g, n), bias (n,) int32, requantiser numbers.
 
     Optional in the image, of the shape of the weights: "weights_common", unsigned, what faults
-    left in the cells of both sides of differential pairs beside the weight codes.
+    left in the cells of both sides of differential pairs beside the weight codes; and the errors
+    of non-ideal columns under the names of `pimjax.array.columns.NAMES`.
 
     Inputs: the codes (b, h, w, c), and optionally a shortcut (b, h', w', n) that is added to the
     accumulator after `shortcut_shift` places to the left (it must fit 32 bits then). These sums
@@ -61,11 +63,14 @@ class Conv:
         self, inputs: tuple[jax.Array, ...], params: dict[str, jax.Array], context: Context
     ) -> Result:
         """Output codes (b, h', w', n), accumulators before the bias, exact statistics."""
-        spec, engine = context.readout(self.adc)
+        columns = as_columns(params)
+        spec, engine = context.readout(self.adc, columns is not None)
         w = params["weights"]
         x, geometry = self.array_codes(inputs[0], w.shape)
         x = x.astype(storage_dtype(*spec.act_range))
-        counted = convolve(x, w, spec, geometry, engine, params.get("weights_common"))
+        common, images = params.get("weights_common"), context.images
+        images = images if columns is not None and columns.noisy else None
+        counted = convolve(x, w, spec, geometry, engine, common, columns, images)
         bias = jnp.broadcast_to(params["bias"][None, None, None], counted.y.shape)
         value = saturating.add(counted.y, bias)
         if self.weight_shift:
