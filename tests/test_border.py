@@ -261,10 +261,13 @@ def test_columns_that_are_not_ideal(spread):
         pj.matmul(X, W, chip)
 
 
-def test_the_digital_readout():
-    chip = pj.load_chip("mram-pim-8b", {"array.readout": "digital"})
-    with pytest.raises(ValueError, match=r"no engine .* array\.readout = 'digital'"):
-        pj.conv2d(IMAGE, KERNEL, chip)
+def test_words_that_are_read_pass_no_adc():
+    """The digital readout sums exactly and converts nothing, whatever the ADC's settings."""
+    chip = pj.load_chip("mram-pim-8b", {"array.readout": "digital", "adc.bits": 1})
+    y, stats = pj.conv2d(IMAGE, KERNEL, chip)
+    exact, _ = pj.conv2d(IMAGE, KERNEL, pj.load_chip("mram-pim-digital"))
+    assert (y == exact).all()
+    assert stats.conversions == stats.clipped_high == 0
 
 
 # Registers
