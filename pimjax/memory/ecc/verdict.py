@@ -30,16 +30,32 @@ def flag_of(verdicts: jax.Array) -> jax.Array:
     return (verdicts >> FLAG_SHIFT).astype(jnp.int8)
 
 
-def flips_of(verdicts: jax.Array, flips: int, words: int) -> jax.Array:
+def flipped_words(verdicts: jax.Array, flips: int, words: int) -> jax.Array:
     """(..., words) uint32 with the bits to flip set, for verdicts of at most `flips` bits.
 
     Bits past those words, parity bits among them, fall away.
     """
-    masks = []
-    for index in range(words):
-        mask = jnp.zeros_like(verdicts)
-        for place in range(flips):
-            bit = (verdicts >> 8 * place) & 0xFF
-            mask |= (bit // WORD == index).astype(jnp.uint32) << bit % WORD
-        masks.append(mask)
-    return jnp.stack(masks, axis=-1)
+    mine = _last_axis(words, verdicts)
+    mask = jnp.zeros_like(mine)
+    for bit in _bits(verdicts, flips, words):
+        mask |= (bit // WORD == mine).astype(jnp.uint32) << bit % WORD
+    return mask
+
+
+def flipped_bits(verdicts: jax.Array, flips: int, count: int) -> jax.Array:
+    """(..., count) uint8: 1 for the bits to flip; otherwise as `flipped_words`."""
+    mine = _last_axis(count, verdicts)
+    hit = jnp.zeros(mine.shape, bool)
+    for bit in _bits(verdicts, flips, count):
+        hit |= bit == mine
+    return hit.astype(jnp.uint8)
+
+
+def _bits(verdicts: jax.Array, flips: int, count: int) -> list[jax.Array]:
+    wide = jnp.broadcast_to(verdicts[..., None], (*verdicts.shape, count))
+    return [(wide >> 8 * place) & 0xFF for place in range(flips)]
+
+
+def _last_axis(count: int, verdicts: jax.Array) -> jax.Array:
+    shape = (*verdicts.shape, count)
+    return jax.lax.broadcasted_iota(jnp.uint32, shape, len(shape) - 1)

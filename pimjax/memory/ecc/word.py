@@ -11,7 +11,7 @@ from pimjax.memory.ecc.codes import Code
 from pimjax.memory.ecc.linear import parities, row_masks
 from pimjax.memory.ecc.table import table_verdict
 from pimjax.memory.ecc.triple import triple_verdict
-from pimjax.memory.ecc.verdict import flag_of, flips_of
+from pimjax.memory.ecc.verdict import flag_of, flipped_bits, flipped_words
 from pimjax.numerics.packing import WORD, pack_planes, words_for
 
 
@@ -43,12 +43,8 @@ def decode_words(code: Code, words: jax.Array, parity: jax.Array) -> tuple[jax.A
             f"parity: shape {parity.shape}, but words of shape {words.shape} have one "
             f"parity each, {words.shape[:-1]}"
         )
-    decide = triple_verdict if code.t == 3 else table_verdict
-    # Without the barriers XLA repeats what is above them for every word of the result.
-    syndromes = encode_words(code, words) ^ (parity & ((1 << code.parity_bits) - 1))
-    syndromes = jax.lax.optimization_barrier(syndromes)
-    verdicts = jax.lax.optimization_barrier(decide(code, syndromes))
-    return words ^ flips_of(verdicts, code.t, code.k // WORD), flag_of(verdicts)
+    verdicts = _verdicts(code, words, parity)
+    return words ^ flipped_words(verdicts, code.t, code.k // WORD), flag_of(verdicts)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -69,8 +65,14 @@ def decode(code: Code, word: jax.Array) -> tuple[jax.Array, jax.Array]:
     in `encode`.
     """
     packed = _packed("word", word, code.n)
-    words, flag = decode_words(code, packed[..., : code.k // WORD], packed[..., code.k // WORD])
-    return _unpacked(words, code.k), flag
+    verdicts = _verdicts(code, packed[..., : code.k // WORD], packed[..., code.k // WORD])
+    data = (word[..., : code.k].astype(jnp.uint8) & 1) ^ flipped_bits(verdicts, code.t, code.k)
+    return data, flag_of(verdicts)
+
+
+def _verdicts(code: Code, words: jax.Array, parity: jax.Array) -> jax.Array:
+    decide = triple_verdict if code.t == 3 else table_verdict
+    return decide(code, encode_words(code, words) ^ (parity & ((1 << code.parity_bits) - 1)))
 
 
 def _packed(name: str, bits: jax.Array, count: int) -> jax.Array:
