@@ -1,7 +1,12 @@
 """Networks on non-ideal columns: noise by the image's number, through batches and files."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -89,3 +94,26 @@ def test_errors_out_of_range_are_refused(name, value):
     columns = Columns(**{name: jnp.full(shape, value, jnp.int32)})
     with pytest.raises(ValueError, match=rf"{NAMES[name]}: {value} given"):
         require_columns_in_range(columns)
+
+
+SHARED = """
+import json, jax, pimjax as pj
+from tests.engines.test_column_networks import ALL, IMAGES, program
+codes = [pj.run(program(**ALL), IMAGES, batch_size=size, codes=True) for size in (4, 64)]
+print(json.dumps([len(jax.devices()), *(part.tolist() for part in codes)]))
+"""
+
+
+@pytest.mark.slow
+def test_devices_leave_no_trace_in_the_noise():
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
+    done = subprocess.run(
+        [sys.executable, "-c", SHARED],
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    right = pj.run(program(**ALL), IMAGES, codes=True).tolist()
+    assert json.loads(done.stdout.splitlines()[-1]) == [4, right, right]
