@@ -1,6 +1,8 @@
 """The codes themselves: columns, generators, distances, encoders."""
 
+import re
 from itertools import combinations
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -204,3 +206,15 @@ def test_vmap_and_jit_change_nothing():
 def test_arrays_that_are_no_words(call, kind, sentence):
     with pytest.raises(kind, match=sentence):
         call(ecc.CODES["secded-72-64"])
+
+
+def test_the_example_of_the_docs_says_what_it_shows(capsys):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "ecc.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    shown: dict = {}
+    exec(compile(example, "docs/ecc.md", "exec"), shown)
+    assert "clean=Array(998" in capsys.readouterr().out
+    assert shown["flag"][:3].tolist() == [1, 2, 0]
+    assert not shown["read"][1].any() and (shown["read"][0] == shown["data"][0]).all()
+    for name, code in ecc.CODES.items():
+        assert f"| `{name}` | {code.n} | {code.k} | {code.t} | {code.detects} |" in page
