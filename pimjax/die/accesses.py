@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from math import prod
 
-import numpy as np
-
 from pimjax.array.encoding import input_slices
 from pimjax.network.program import Program
 from pimjax.network.shapes import results_by_shape
@@ -29,6 +27,7 @@ def reads_per_image(program: Program) -> dict[str, int]:
     return reads
 
 
-def as_floats(reads: dict[str, int], names: tuple[str, ...]) -> tuple[float, ...]:
-    """The numbers in the order of the names."""
-    return tuple(float(np.float64(reads[name])) for name in names)
+def reads_of(program: Program, names: tuple[str, ...]) -> tuple[float, ...]:
+    """The reads per image in the order of the layers' names."""
+    reads = reads_per_image(program)
+    return tuple(float(reads[name]) for name in names)

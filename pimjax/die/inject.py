@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pimjax.array.stored import from_words, to_words, word_dtype
-from pimjax.die.accesses import as_floats, reads_per_image
+from pimjax.die.accesses import reads_of
 from pimjax.die.cells import Cells, Floor, Shape, cells_of, floor_of, macros_of
 from pimjax.die.coded import read_words, with_parity
 from pimjax.die.counted import resolved
@@ -27,7 +27,7 @@ from pimjax.die.steps import Form, Step, step_of
 from pimjax.memory.ecc import POLICIES, Code, Outcome, find_code
 from pimjax.memory.effects import CellEffect, Effect, Surroundings, WeakCellEffect, in_order
 from pimjax.memory.faults import FAULTS, Fault
-from pimjax.network.fitting import require_program_fits
+from pimjax.network.fitting import require_program_fits, weights_decide
 from pimjax.network.graph import Image
 from pimjax.network.program import Program
 from pimjax.numerics.threefry import Words
@@ -110,7 +110,8 @@ def inject(
     if uncorrectable == "trap":
         _require_no_detected(words)
     faulty = replace(program, image={n: _on_device(p) for n, p in image.items()})
-    require_program_fits(faulty)
+    if weights_decide(faulty):
+        require_program_fits(faulty)
     if not report:
         return faulty
     names = [step.form.stream or "listed cells" for step in steps]
@@ -127,7 +128,7 @@ def surroundings(program: Program) -> Surroundings:
         layers=floor.layers,
         planes=floor.shape.planes,
         banks=chip.array.banks * chips,
-        accesses=as_floats(reads_per_image(program), floor.layers),
+        count_reads=partial(reads_of, program, floor.layers),
         device=chip.mram,
         timing=chip.timing,
         readout=chip.array.readout,

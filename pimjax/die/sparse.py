@@ -20,7 +20,7 @@ from pimjax.die.die import Die
 from pimjax.die.steps import Step
 from pimjax.memory.cells import stream_key
 from pimjax.memory.clusters import cluster_sites
-from pimjax.memory.hits import draw_hits
+from pimjax.memory.hits import list_hits
 from pimjax.memory.levels import Levels
 from pimjax.network.graph import Image
 from pimjax.network.program import Program
@@ -109,10 +109,9 @@ class Finder:
 def listed_hits(finder: Finder, key: Words, first: int, latest: int) -> Listed:
     """The cells of weights hit before time `latest` in slabs from `first` on, each hit apart."""
     macros = finder.macros.astype(np.uint32)
-    hits = draw_hits(key, macros, finder.floor.shape.geometry.sites, first)
-    time = (hits.time.a.astype(np.uint64) << np.uint64(32)) | hits.time.b
-    slot, number = np.nonzero(hits.real & (time < np.uint64(latest)))
-    return finder.find(slot, hits.site[slot, number], time[slot, number])
+    hits = list_hits(key, macros, finder.floor.shape.geometry.sites, first)
+    early = np.flatnonzero(hits.time < np.uint64(latest))
+    return finder.find(*(array[early] for array in hits))
 
 
 def faulty_image(

@@ -67,7 +67,7 @@ def die_effects(
         layers=("die",),
         planes=1,
         banks=array.banks * chips,
-        accesses=(float(reads_per_image),),
+        count_reads=lambda: (float(reads_per_image),),
         device=chip.mram,
         timing=chip.timing,
         readout=array.readout,

@@ -37,6 +37,6 @@ def weakness_class(word: jax.Array) -> jax.Array:
     the last octave: that follow the zeros).
     """
     zeros = jnp.minimum(jax.lax.clz(word).astype(jnp.int32), _LAST_OCTAVE)
-    bits = 31 - _PART_BITS - zeros + (zeros == _LAST_OCTAVE)
+    bits = 31 - _PART_BITS - zeros + (zeros == _LAST_OCTAVE).astype(jnp.int32)
     part = (word >> bits.astype(jnp.uint32)) & jnp.uint32(PARTS - 1)
     return (zeros << _PART_BITS) + part.astype(jnp.int32)

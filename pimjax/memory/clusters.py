@@ -37,12 +37,12 @@ def cluster_sites(
     """
     centres = draw_hits(key, macros, geometry.sites, first)
     there = come_before(centres, density)
-    number = np.arange(centres.site.shape[-1], dtype=np.uint32)
+    number = np.arange(centres.site.shape[-1], dtype=np.uint32)[None]
     drawn = threefry2x32(derived(key, _SIZE), Words(macros[:, None], number))
     until = _sizes(mean_size)
     exists = ~below(Words(drawn.a[..., None], drawn.b[..., None]), until) & there[..., None]
-    cell = np.arange(until.a.shape[-1], dtype=np.uint32)
-    which = Words(macros[:, None, None], (number[:, None] << np.uint32(8)) | cell)
+    cell = np.arange(until.a.shape[-1], dtype=np.uint32)[None, None]
+    which = Words(macros[:, None, None], (number[..., None] << np.uint32(8)) | cell)
     draws = threefry2x32(derived(key, _PLACE), which)
     wordline, bitline, level = (part[..., None] for part in geometry.place(centres.site))
     wordline = wordline + _offset(draws.a, radius_cells)
@@ -78,4 +78,5 @@ def _distances(radius_cells: float) -> tuple[tuple[np.uint32, ...], int]:
 def _sizes(mean_size: float) -> Words:
     until = poisson_until(Decimal(mean_size))
     high = np.array([number >> 32 for number in until], np.uint32)
-    return Words(high, np.array([number & 0xFFFFFFFF for number in until], np.uint32))
+    low = np.array([number & 0xFFFFFFFF for number in until], np.uint32)
+    return Words(high[None, None], low[None, None])

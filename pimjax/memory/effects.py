@@ -10,7 +10,7 @@ code), k bank (or one entry for all banks), u stored bit before (0, 1), v weakne
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -31,14 +31,14 @@ class Stage(IntEnum):
 class Surroundings:
     """What a fault may know of the program and the chip it acts on.
 
-    `accesses`: reads of every cell of a layer for one image, by layer. `device` and `timing` are
-    the chip's `[mram]` and `[timing]` tables.
+    `count_reads` counts the reads of every cell of a layer for one image, by layer. `device` and
+    `timing` are the chip's `[mram]` and `[timing]` tables.
     """
 
     layers: tuple[str, ...]
     planes: int
     banks: int
-    accesses: tuple[float, ...]
+    count_reads: Callable[[], tuple[float, ...]]
     device: Any
     timing: Any
     readout: str = "bitline"

@@ -17,6 +17,7 @@ from decimal import Decimal, localcontext
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from pimjax.memory.levels import Levels
@@ -37,7 +38,7 @@ class Hits(NamedTuple):
 
 
 class _Slots(NamedTuple):
-    """The places of the padded list, (i,) each: slab, number in it, chance that it is taken.
+    """The places of the padded list, (1, i) each: slab, number in it, chance that it is taken.
 
     Hit k of a slab is there if the macro's draw for the slab is not below `until`: floor(2^64
     P(count <= k)). `lead` and `mask` make a time of the slab out of a random high word.
@@ -65,14 +66,41 @@ def draw_hits(key: Words, macros: Any, sites: int, first: int) -> Hits:
     NumPy or JAX arrays, whichever the macros are.
     """
     slots = _slots(sites, first)
-    macro = macros[..., None]
-    where = Words(macro, (slots.slab.astype(np.uint32) << np.uint32(24)) | slots.number)
-    # One draw a slab and macro decides how many of the slab's places are taken.
-    counts = threefry2x32(derived(key, _COUNT), Words(macro, slots.slab))
-    real = ~below(counts, slots.until)
+    real = _taken(key, macros, slots, first)
+    return Hits(*_drawn(key, macros[:, None], slots, sites), real)
+
+
+class ListedHits(NamedTuple):
+    """Hits one after the other, (n,) each: index of the macro, site in it, time as one uint64."""
+
+    slot: np.ndarray
+    site: np.ndarray
+    time: np.ndarray
+
+
+def list_hits(key: Words, macros: np.ndarray, sites: int, first: int) -> ListedHits:
+    """The hits of `draw_hits` without the padding: only what is there is drawn. NumPy alone."""
+    slots = _slots(sites, first)
+    slot, number = np.nonzero(_taken(key, macros, slots, first))
+    own = jax.tree.map(lambda part: part[0, number], slots)
+    site, time = _drawn(key, macros[slot], own, sites)
+    return ListedHits(slot, site, (time.a.astype(np.uint64) << np.uint64(32)) | time.b)
+
+
+def _taken(key: Words, macros: Any, slots: _Slots, first: int) -> Any:
+    """Which places of the list are taken, (m, i): one draw a slab and macro decides how many."""
+    slabs = np.arange(first, BOTTOM + 1, dtype=np.uint32)[None]
+    counts = threefry2x32(derived(key, _COUNT), Words(macros[:, None], slabs))
+    place = slots.slab[0] - np.uint32(first)
+    return ~below(Words(counts.a[:, place], counts.b[:, place]), slots.until)
+
+
+def _drawn(key: Words, macro: Any, slots: _Slots, sites: int) -> tuple[Any, Words]:
+    """Site and time of the hits in these places."""
+    where = Words(macro, (slots.slab << np.uint32(24)) | slots.number)
     site = scaled(threefry2x32(derived(key, _SITE), where), sites)
     time = threefry2x32(derived(key, _TIME), where)
-    return Hits(site, Words(slots.lead | (time.a & slots.mask), time.b), real)
+    return site, Words(slots.lead | (time.a & slots.mask), time.b)
 
 
 def come_before(hits: Hits, limits: Levels) -> Any:
@@ -93,16 +121,12 @@ def _slots(sites: int, first: int) -> _Slots:
             untils.append(until)
             leads.append(1 << bits if slab < BOTTOM else 0)
             masks.append((1 << bits) - 1 if slab < BOTTOM else 0)
-    return _Slots(
-        np.array(slabs, np.uint32),
-        np.array(numbers, np.uint32),
-        Words(
-            np.array([until >> 32 for until in untils], np.uint32),
-            np.array([until & 0xFFFFFFFF for until in untils], np.uint32),
-        ),
-        np.array(leads, np.uint32),
-        np.array(masks, np.uint32),
-    )
+    words = Words(_row([n >> 32 for n in untils]), _row([n & 0xFFFFFFFF for n in untils]))
+    return _Slots(_row(slabs), _row(numbers), words, _row(leads), _row(masks))
+
+
+def _row(numbers: list[int]) -> np.ndarray:
+    return np.array([numbers], np.uint32)
 
 
 def poisson_until(mean: Decimal) -> list[int]:

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
+from pimjax.array.bounds import bound_by_shape
 from pimjax.chip.arithmetic import require_fitting
 from pimjax.network.ops import Conv, Dense
 from pimjax.network.program import Program
 from pimjax.network.shapes import results_by_shape
+
+
+def weights_decide(program: Program) -> bool:
+    """Whether it takes the weights to show that every accumulator is wide enough."""
+    spec = program.plan.spec
+    if spec.accumulator_overflow != "error":
+        return False
+    for layer in program.plan.graph.layers:
+        if isinstance(layer.op, Conv | Dense):
+            k = prod(program.image[layer.name]["weights"].shape[:-1])
+            own = replace(spec, adc=layer.op.adc or spec.adc)
+            if bound_by_shape(own, k).bits > spec.accumulator_bits:
+                return True
+    return False
 
 
 def require_program_fits(program: Program) -> None:

@@ -26,6 +26,9 @@ class Words(NamedTuple):
 
 def threefry2x32(key: Words, counter: Words) -> Words:
     """Two random words (uint32) for each counter; NumPy or JAX arrays, broadcast together."""
+    # A key of fewer axes than the counters belongs to all of them.
+    rank = max(np.ndim(counter.a), np.ndim(counter.b))
+    key = Words(*(word.reshape((1,) * (rank - word.ndim) + word.shape) for word in key))
     keys = (key.a, key.b, key.a ^ key.b ^ np.uint32(_PARITY))
     a, b = counter.a + keys[0], counter.b + keys[1]
     for block in range(5):

@@ -54,7 +54,7 @@ class ReadDisturb:
 
     def effects(self, around: Surroundings) -> list[WeakCellEffect]:
         """Flips by layer and class of cell."""
-        device = around.device
+        device, accesses = around.device, around.count_reads()
         given = (
             device.thermal_stability if self.thermal_stability is None else self.thermal_stability
         )
@@ -72,7 +72,7 @@ class ReadDisturb:
                 1e-9 * device.attempt_time_ns,
                 self.disturbed,
             )
-            for reads in set(around.accesses)
+            for reads in set(accesses)
         }
-        by_layer = np.stack([by_reads[reads] for reads in around.accesses])
+        by_layer = np.stack([by_reads[reads] for reads in accesses])
         return [WeakCellEffect(self.stage, "read disturb", by_layer, "thermal stability")]
