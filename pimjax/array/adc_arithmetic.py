@@ -6,6 +6,7 @@ partial sum of the table's range, proved or tried out beforehand.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from math import gcd
 
@@ -55,12 +56,12 @@ def _codes_between(
     codes = _by_shift(sums, adc, first, last)
     if codes is not None:
         return codes
-    if last - first < _TRIED_OUT:
-        found = _multiply_shift(adc, first, last)
-        if found is not None:
-            factor, addend, places = found
-            return _plus(sums * factor if factor != 1 else sums, addend) >> places
-    return None
+    if last - first >= _TRIED_OUT:
+        return None
+    found = _multiply_shift(adc, first, last)
+    if found is not None:
+        return _scaled(sums, *found)
+    return _half_even_by_half_up(sums, adc, first, last)
 
 
 def _as_integers(adc: Adc) -> tuple[int, int, int]:
@@ -91,6 +92,24 @@ def _multiply_shift(adc: Adc, first: int, last: int) -> tuple[int, int, int] | N
         if least <= most:
             return factor, least, places
     return None
+
+
+def _half_even_by_half_up(sums: jax.Array, adc: Adc, first: int, last: int) -> jax.Array | None:
+    """Half-up codes less one where a tie went up to an odd code: 2 (a S + b) = (2 code - 1) d."""
+    a, b, d = _as_integers(adc)
+    largest = 2 * (max(abs(a * first), abs(a * last)) + abs(b) + d)
+    if adc.rounding != "half_even" or largest > _INT32_MAX:
+        return None
+    found = _multiply_shift(replace(adc, rounding="half_up"), first, last)
+    if found is None:
+        return None
+    codes = _scaled(sums, *found)
+    tie = sums * (2 * a) + (2 * b + d) == codes * (2 * d)
+    return codes - (tie.astype(jnp.int32) & codes & 1)
+
+
+def _scaled(sums: jax.Array, factor: int, addend: int, places: int) -> jax.Array:
+    return _plus(sums * factor if factor != 1 else sums, addend) >> places
 
 
 def _by_shift(sums: jax.Array, adc: Adc, first: int, last: int) -> jax.Array | None:

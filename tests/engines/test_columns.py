@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pimjax.array import engines, tiling
-from pimjax.array.columns import Columns
+from pimjax.array.adc import codes_by_table
+from pimjax.array.adc_arithmetic import codes_by_arithmetic
+from pimjax.array.columns import Columns, fine_transfer
 from pimjax.array.convolve import convolve
 from pimjax.array.engines.base import Counted
 from pimjax.array.geometry import resolve
@@ -366,3 +368,16 @@ def test_what_is_missing_is_named():
             noise_variance=jnp.zeros(3, jnp.int32), noise_key=jnp.zeros(2, jnp.uint32)
         )
         run(case, "popcount", columns)
+
+
+@pytest.mark.parametrize("step", (Fraction(1), Fraction(3), Fraction(5, 3), Fraction(255, 63)))
+@pytest.mark.parametrize("offset", (Fraction(0), Fraction(1, 2), Fraction(-7, 4)))
+@pytest.mark.parametrize("rounding", ("half_even", "half_up", "floor"))
+def test_codes_of_every_effective_sum(step, offset, rounding):
+    chip = oracle.OracleChip(adc_bits=4, adc_step=step, adc_offset=offset, adc_rounding=rounding)
+    adc, table = fine_transfer(bitline_of(chip))
+    sums = np.arange(256 * -40, 256 * 80, dtype=np.int32)
+    codes = np.asarray(codes_by_arithmetic(jnp.asarray(sums), adc, False, table))
+    assert (codes == np.asarray(codes_by_table(jnp.asarray(sums), table))).all()
+    for at in range(0, len(sums), 97):
+        assert codes[at] == oracle.convert(Fraction(int(sums[at]), 256), chip)[0]
