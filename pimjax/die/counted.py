@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pimjax.chip.schema import Chip
 from pimjax.die.cells import cells_of
 from pimjax.die.die import Die
 from pimjax.die.sparse import Finder, first_hits, listed_hits
@@ -28,7 +29,7 @@ def resolved(
     found: list[Effect | Listed] = []
     for effect in effects:
         if isinstance(effect, PlaceEffect):
-            places = _places(effect.places, program)
+            places = places_of(effect.places, program.chip)
             found.append(Listed(effect.stage, "listed cells", places, effect.becomes))
         elif isinstance(effect, CountEffect):
             places = _first_to_fail(effect, program, finder, die)
@@ -38,15 +39,18 @@ def resolved(
     return found
 
 
-def _places(addresses: np.ndarray, program: Program) -> np.ndarray:
-    """(macro number, site) of addresses (bank, macro, wordline, bitline, level)."""
-    array = program.chip.array
+def places_of(addresses: np.ndarray, chip: Chip) -> np.ndarray:
+    """(macro number, site) (i, 2) of addresses (bank, macro, wordline, bitline, level) (i, 5).
+
+    Raises ValueError for an address that the chip does not have.
+    """
+    array = chip.array
     limits = (
         1 << 31,
         array.macros_per_bank,
         array.wordlines + array.spare_wordlines,
         array.bitlines + array.spare_bitlines,
-        program.chip.precision.cell_bits,
+        chip.precision.cell_bits,
     )
     names = ("bank", "macro", "wordline", "bitline", "level")
     for column, (name, limit) in enumerate(zip(names, limits, strict=True)):
@@ -55,7 +59,7 @@ def _places(addresses: np.ndarray, program: Program) -> np.ndarray:
             address = tuple(addresses[wrong][0].tolist())
             raise ValueError(
                 f"FlipCells.addresses: {address} has {name} {address[column]}; the chip "
-                f"{program.chip.name!r} has 0..{limit - 1}"
+                f"{chip.name!r} has 0..{limit - 1}"
             )
     bank, macro, wordline, bitline, level = addresses.T
     number = bank * array.macros_per_bank + macro

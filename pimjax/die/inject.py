@@ -162,8 +162,8 @@ def _cell_by_cell(
     for names in _portions(floor):
         part = floor_of(program, names)
         cells = cells_of(program, part, die)
-        words = np.concatenate([_words(program, name).reshape(-1) for name in names])
-        arrays = [_local(step, cells, part.shape) for step in steps]
+        words = np.concatenate([stored_words(program, name).reshape(-1) for name in names])
+        arrays = [local_arrays(step, cells, part.shape) for step in steps]
         after, changed, outcome = faulty_words(
             jnp.asarray(words), die.key, arrays, cells, forms, part.shape, code, policy
         )
@@ -228,7 +228,7 @@ def _portions(floor: Floor) -> Iterator[tuple[str, ...]]:
         yield tuple(run)
 
 
-def _local(step: Step, cells: Cells, shape: Shape) -> Any:
+def local_arrays(step: Step, cells: Cells, shape: Shape) -> Any:
     """The arrays of a step, listed places as positions among these cells (far off if elsewhere)."""
     if step.form.kind != "place":
         return step.arrays
@@ -245,7 +245,8 @@ def local_places(places: np.ndarray, cells: Cells, shape: Shape) -> np.ndarray:
     return np.where(here, slot * shape.geometry.sites + site, beyond).astype(np.int32)
 
 
-def _words(program: Program, name: str) -> np.ndarray:
+def stored_words(program: Program, name: str) -> np.ndarray:
+    """The stored words of a layer, in the shape of its weights."""
     params, spec = program.image[name], program.plan.spec
     common = params.get("weights_common")
     both = None if common is None else np.asarray(common)
