@@ -24,6 +24,9 @@ from tests.support import bitline_of, edge_rows, examples
 
 ENGINES = ("reference", "popcount")
 every_engine = pytest.mark.parametrize("engine", ENGINES)
+popcount_first = pytest.mark.parametrize(
+    "engine", ["popcount", pytest.param("reference", marks=pytest.mark.slow)]
+)
 KEY = (0x01234567, 0x89ABCDEF)
 
 
@@ -158,7 +161,7 @@ def cases(draw) -> Case:
 
 
 @every_engine
-@examples(5)
+@examples(4)
 @given(case=cases())
 def test_engines_equal_the_oracle(engine, case):
     assert_right(case, engine)
@@ -193,13 +196,15 @@ def plain_case(kinds=("gain", "offset", "bow", "noise"), batch: int = 3, **field
     return Case(chip, x, w, errors, {}, np.array([7, 0, 900][:batch]))
 
 
-@every_engine
+@popcount_first
 @pytest.mark.parametrize(
     "fields",
     [
-        {"act_bits": 4, "weight_bits": 3},
+        {"act_bits": 3, "weight_bits": 2},
         {"weight_encoding": "differential", "differential_readout": "paired"},
-        {"adc_step": Fraction(5, 3), "adc_offset": Fraction(-7, 4)},
+        pytest.param(
+            {"adc_step": Fraction(5, 3), "adc_offset": Fraction(-7, 4)}, marks=pytest.mark.slow
+        ),
     ],
     ids=("plain", "paired", "step"),
 )
@@ -207,7 +212,7 @@ def test_a_convolution_of_several_row_groups(engine, fields):
     assert_right(plain_case(**fields), engine)
 
 
-@every_engine
+@popcount_first
 def test_errors_of_zero_are_no_errors(engine):
     case = plain_case()
     spec = bitline_of(case.chip)
@@ -224,7 +229,7 @@ def test_errors_of_zero_are_no_errors(engine):
         assert (np.asarray(got) == np.asarray(want)).all()
 
 
-@every_engine
+@popcount_first
 def test_noise_belongs_to_the_image_not_to_the_batch(engine):
     case = plain_case()
     whole = run(case, engine)
@@ -237,7 +242,12 @@ def test_noise_belongs_to_the_image_not_to_the_batch(engine):
 
 
 @pytest.mark.parametrize(
-    ("engine", "pixels"), [("popcount", 9), ("popcount", 45), ("reference", 9)]
+    ("engine", "pixels"),
+    [
+        ("popcount", 9),
+        pytest.param("popcount", 45, marks=pytest.mark.slow),
+        pytest.param("reference", 9, marks=pytest.mark.slow),
+    ],
 )
 def test_tiles_change_no_noise(engine, pixels, monkeypatch):
     case = plain_case()
@@ -370,8 +380,8 @@ def test_what_is_missing_is_named():
         run(case, "popcount", columns)
 
 
-@pytest.mark.parametrize("step", (Fraction(1), Fraction(3), Fraction(5, 3), Fraction(255, 63)))
-@pytest.mark.parametrize("offset", (Fraction(0), Fraction(1, 2), Fraction(-7, 4)))
+@pytest.mark.parametrize("step", (Fraction(1), Fraction(3), Fraction(255, 63)))
+@pytest.mark.parametrize("offset", (Fraction(0), Fraction(-7, 4)))
 @pytest.mark.parametrize("rounding", ("half_even", "half_up", "floor"))
 def test_codes_of_every_effective_sum(step, offset, rounding):
     chip = oracle.OracleChip(adc_bits=4, adc_step=step, adc_offset=offset, adc_rounding=rounding)
