@@ -33,10 +33,7 @@ def defect_counts(
     lines are physical ones, whatever a repair made of them, in order of the macro's number (all
     macros of a chip by default). Faults that act on stored bits are left out. Raises ValueError.
     """
-    tested = macros_to_test(die, macros)
-    effects = [effect for effect in die_effects(die, faults, tested) if effect.stage == Stage.STUCK]
-    steps = [step_of(effect) for effect in effects]
-    forms, arrays = tuple(step.form for step in steps), [step.arrays for step in steps]
+    tested, forms, arrays = _stuck_steps(die, faults, macros)
     shape = die_shape(die)
     found = []
     for own in portions(tested, shape.geometry.sites):
@@ -47,15 +44,55 @@ def defect_counts(
     return by_wordline, by_bitline
 
 
+def defects_in_use(
+    die: Die, faults: Iterable[Fault], macros: Iterable[int] | None = None
+) -> np.ndarray:
+    """Bad cells among those of each macro that can hold data or parity, (m,) int32.
+
+    As `defect_counts`, but after the die's repair: replaced lines are not in use, spare ones are.
+    """
+    tested, forms, arrays = _stuck_steps(die, faults, macros)
+    shape = die_shape(die)
+    found = [
+        np.asarray(_in_use(die.key, arrays, die_cells(die, own), forms, shape))
+        for own in portions(tested, shape.geometry.sites)
+    ]
+    return np.concatenate(found)
+
+
+@partial(jax.jit, static_argnames=("forms", "shape"))
+def _in_use(
+    key: Words, arrays: Sequence[Any], cells: Cells, forms: tuple[Form, ...], shape: Shape
+) -> jax.Array:
+    bad = _bad(key, arrays, cells, forms, shape) & (cells.weight >= 0)
+    return jnp.sum(bad, axis=1, dtype=jnp.int32)
+
+
+def _stuck_steps(
+    die: Die, faults: Iterable[Fault], macros: Iterable[int] | None
+) -> tuple[np.ndarray, tuple[Form, ...], list[Any]]:
+    tested = macros_to_test(die, macros)
+    effects = [effect for effect in die_effects(die, faults, tested) if effect.stage == Stage.STUCK]
+    steps = [step_of(effect) for effect in effects]
+    return tested, tuple(step.form for step in steps), [step.arrays for step in steps]
+
+
+def _bad(
+    key: Words, arrays: Sequence[Any], cells: Cells, forms: tuple[Form, ...], shape: Shape
+) -> jax.Array:
+    """Which cells (m, c) do not hold both a 0 and a 1."""
+    zeros = jnp.zeros((len(cells.macro), shape.geometry.sites), jnp.uint8)
+    low, _ = apply_steps(zeros, key, forms, arrays, cells, shape)
+    high, _ = apply_steps(zeros + jnp.uint8(1), key, forms, arrays, cells, shape)
+    return (low != 0) | (high != 1)
+
+
 @partial(jax.jit, static_argnames=("forms", "shape"))
 def _stuck(
     key: Words, arrays: Sequence[Any], cells: Cells, forms: tuple[Form, ...], shape: Shape
 ) -> tuple[jax.Array, jax.Array]:
     geometry = shape.geometry
-    zeros = jnp.zeros((len(cells.macro), geometry.sites), jnp.uint8)
-    low, _ = apply_steps(zeros, key, forms, arrays, cells, shape)
-    high, _ = apply_steps(zeros + jnp.uint8(1), key, forms, arrays, cells, shape)
-    bad = (low != 0) | (high != 1)
+    bad = _bad(key, arrays, cells, forms, shape)
     lines = bad.reshape(-1, geometry.wordlines, geometry.bitlines, geometry.levels)
     return (
         jnp.sum(lines, axis=(2, 3), dtype=jnp.int32),
