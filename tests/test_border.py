@@ -255,7 +255,7 @@ def test_what_is_no_chip(wrong):
 
 @pytest.mark.parametrize("spread", ["gain_sigma", "offset_sigma_lsb", "inl_lsb", "noise_sigma_lsb"])
 def test_columns_that_are_not_ideal(spread):
-    """Not emulated yet: refused by name, never ignored."""
+    """They belong to a die, and a product alone has none: refused by name, never ignored."""
     chip = pj.load_chip("mram-pim-8b", {f"adc.{spread}": 0.25})
     with pytest.raises(ValueError, match=rf"no engine can run this chip: adc\.{spread} = 0\.25"):
         pj.matmul(X, W, chip)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from pimjax.array import engines as engine_table
-from pimjax.array.bounds import Bound, bound_by_shape, bound_by_weights
+from pimjax.array.bounds import Bound, bound_by_codes, bound_by_shape, bound_by_weights
 from pimjax.array.convolve import conversions_per_output, convolve
 from pimjax.array.digital import digital_term_exact
 from pimjax.array.engines.base import INT32_MAX, Engine
@@ -23,8 +23,6 @@ LARGEST_K = 1 << 19
 """Longest dot product: a sum of that many 12-bit codes fits 31 bits."""
 
 LARGEST_DIGITAL_TERM = 1 << 62
-
-_NON_IDEAL = ("gain_sigma", "offset_sigma_lsb", "inl_lsb", "noise_sigma_lsb")
 
 
 def engines(chip: Chip) -> tuple[str, ...]:
@@ -111,11 +109,14 @@ def _run(
     return counted.y, Stats(counted.clipped_low, counted.clipped_high, per_row)
 
 
-def require_fitting(spec: Bitline, geometry: Geometry, w: Any, name: str = "") -> None:
+def require_fitting(
+    spec: Bitline, geometry: Geometry, w: Any, name: str = "", ideal: bool = True
+) -> None:
     """Refuses a layer whose sums or counts could pass their registers.
 
-    The weights `w` (kh, kw, c/g, n), where known, are looked at only if the shape alone does not
-    settle it. `name` begins the message. Raises ValueError.
+    The weights `w` (kh, kw, c/g, n), where known and not None, are looked at only if the shape
+    alone does not settle it. Unless columns are `ideal`, any conversion can give any code. `name`
+    begins the message. Raises ValueError.
     """
     where = f"{name}: " if name else ""
     if geometry.k > LARGEST_K:
@@ -137,8 +138,9 @@ def require_fitting(spec: Bitline, geometry: Geometry, w: Any, name: str = "") -
         )
     if spec.accumulator_overflow != "error":
         return
-    bound = bound_by_shape(spec, geometry.k)
-    if bound.bits > spec.accumulator_bits and not is_traced(w):
+    bound = bound_by_shape(spec, geometry.k) if ideal else bound_by_codes(spec, geometry.k)
+    known = ideal and w is not None and not is_traced(w)
+    if bound.bits > spec.accumulator_bits and known:
         bound = _bound_of_groups(spec, geometry, w)
     if bound.bits > spec.accumulator_bits:
         raise ValueError(
@@ -157,8 +159,10 @@ def _bound_of_groups(spec: Bitline, geometry: Geometry, w: Any) -> Bound:
 
 
 def _unsupported(chip: Chip) -> str | None:
-    for name in _NON_IDEAL:
-        value = getattr(chip.adc, name)
+    for name, value in chip.column_errors:
         if value != 0:
-            return f"adc.{name} = {value}: non-ideal columns are not emulated yet; set it to 0"
+            return (
+                f"{name} = {value}: columns with errors belong to a die; compile a network and "
+                f"run what pj.inject(program, [], die) returns, or set it to 0"
+            )
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pimjax.array.bounds import bound_by_shape
+from pimjax.array.columns import columns_obstacle
 from pimjax.array.encoding import partial_sum_limits
 from pimjax.memory.ecc.codes import CODES, find_code
 
@@ -20,7 +21,7 @@ def broken_rules(chip: Chip) -> list[str]:
     """One sentence per rule that the chip breaks; empty for a possible chip."""
     broken = [*_array_rules(chip), *_precision_rules(chip)]
     broken += _ecc_rules(chip)
-    return broken or _sum_rules(chip)
+    return broken or [*_column_rules(chip), *_sum_rules(chip)]
 
 
 def _array_rules(chip: Chip) -> list[str]:
@@ -63,6 +64,16 @@ def _ecc_rules(chip: Chip) -> list[str]:
         f"mram.word_bits = {mram.word_bits}: mram.ecc = {mram.ecc!r} protects {k} data bits at a "
         f"time; set mram.word_bits to a multiple of {k}{other}"
     ]
+
+
+def _column_rules(chip: Chip) -> list[str]:
+    """Errors of columns and converters need both, and a sum that is small enough."""
+    spec = chip.bitline()
+    obstacle = columns_obstacle(spec)
+    for name, value in chip.column_errors:
+        if value != 0 and obstacle is not None:
+            return [f"{name} = {value}: {obstacle}; set it to 0"]
+    return []
 
 
 def _sum_rules(chip: Chip) -> list[str]:

@@ -262,6 +262,24 @@ class Chip:
             ),
         )
 
+    @property
+    def has_column_errors(self) -> bool:
+        """Whether bitlines or converters are not ideal: then a program needs a die to run on."""
+        return any(value != 0 for _, value in self.column_errors)
+
+    @property
+    def column_errors(self) -> tuple[tuple[str, float], ...]:
+        """The fields that make columns of the bitline readout non-ideal, with their values."""
+        adc, mram = self.adc, self.mram
+        return (
+            ("adc.gain_sigma", adc.gain_sigma),
+            ("adc.offset_sigma_lsb", adc.offset_sigma_lsb),
+            ("adc.inl_lsb", adc.inl_lsb),
+            ("adc.noise_sigma_lsb", adc.noise_sigma_lsb),
+            ("mram.conductance_sigma", mram.conductance_sigma),
+            ("mram.read_noise_sigma", mram.read_noise_sigma),
+        )
+
     def to_toml(self) -> str:
         """The complete config as TOML text; loading it gives an equal chip."""
         from pimjax.chip.load import chip_to_toml

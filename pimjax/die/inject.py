@@ -19,6 +19,7 @@ from pimjax.array.stored import from_words, to_words, word_dtype
 from pimjax.die.accesses import reads_of
 from pimjax.die.cells import Cells, Floor, Shape, cells_of, floor_of, macros_of
 from pimjax.die.coded import read_words, with_parity
+from pimjax.die.columns import column_params
 from pimjax.die.counted import resolved
 from pimjax.die.die import Die
 from pimjax.die.physical import apply_steps, bits_of, words_of_bits
@@ -109,6 +110,8 @@ def inject(
         image, totals, words = _cell_by_cell(program, floor, die, steps, code, uncorrectable)
     if uncorrectable == "trap":
         _require_no_detected(words)
+    for name, columns in column_params(program, die).items():
+        image[name] = {**image[name], **columns}
     faulty = replace(program, image={n: _on_device(p) for n, p in image.items()})
     if weights_decide(faulty):
         require_program_fits(faulty)

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from pimjax.array.spec import Adc
-from pimjax.chip.arithmetic import require_supported
 from pimjax.chip.schema import Chip
 from pimjax.frontend.adc import calibrate_adc, clip_limit
 from pimjax.frontend.bind import bind
@@ -55,7 +54,6 @@ def compile(
     """
     if not isinstance(model, Model):
         raise TypeError(f"model: {type(model).__name__} given; pass what pimjax.load_model returns")
-    require_supported(chip)
     require_policy(placement)
     if not model.is_quantized:
         if calibration is None:

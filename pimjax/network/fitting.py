@@ -7,7 +7,8 @@ from math import prod
 
 import numpy as np
 
-from pimjax.array.bounds import bound_by_shape
+from pimjax.array.bounds import bound_by_codes, bound_by_shape
+from pimjax.array.columns import as_columns
 from pimjax.chip.arithmetic import require_fitting
 from pimjax.network.ops import Conv, Dense
 from pimjax.network.program import Program
@@ -23,7 +24,9 @@ def weights_decide(program: Program) -> bool:
         if isinstance(layer.op, Conv | Dense):
             k = prod(program.image[layer.name]["weights"].shape[:-1])
             own = replace(spec, adc=layer.op.adc or spec.adc)
-            if bound_by_shape(own, k).bits > spec.accumulator_bits:
+            ideal = as_columns(program.image[layer.name]) is None
+            bound = bound_by_shape(own, k) if ideal else bound_by_codes(own, k)
+            if bound.bits > spec.accumulator_bits:
                 return True
     return False
 
@@ -39,7 +42,8 @@ def require_program_fits(program: Program) -> None:
     for layer in program.plan.graph.layers:
         if not isinstance(layer.op, Conv | Dense):
             continue
-        weights = np.asarray(program.image[layer.name]["weights"])
+        params = program.image[layer.name]
+        weights = np.asarray(params["weights"])
         x_shape = shapes[layer.inputs[0]]
         conv = layer.op
         if isinstance(conv, Dense):
@@ -47,4 +51,7 @@ def require_program_fits(program: Program) -> None:
             conv = conv.as_conv
         adc = conv.adc or program.plan.spec.adc
         spec = replace(program.plan.spec, adc=adc)
-        require_fitting(spec, conv.geometry(x_shape, weights.shape), weights, layer.name)
+        geometry, ideal = conv.geometry(x_shape, weights.shape), as_columns(params) is None
+        # Cells on both sides of a pair: the weight alone does not bound a column.
+        known = None if "weights_common" in params else weights
+        require_fitting(spec, geometry, known, layer.name, ideal)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 
+from pimjax.array.columns import as_columns
 from pimjax.chip.stats import Stats
 from pimjax.network.graph import Graph, Image, Input
 from pimjax.network.ops import Dequantize
@@ -157,6 +158,7 @@ def _results(
     A single batch is only as large as the images need; images[0] is called `first`. Raises
     ValueError for a wrong `batch_size` or `first`.
     """
+    _require_die(program)
     if isinstance(first, bool) or not isinstance(first, int) or first < 0:
         raise ValueError(f"first: {first!r} given; an int >= 0 expected")
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
@@ -172,6 +174,16 @@ def _results(
             part = np.concatenate([part, fill])
         numbers = jnp.asarray(np.arange(first + start, first + start + size, dtype=np.int32))
         yield real, _run(program.plan, program.image, jnp.asarray(part), numbers, devices, full)
+
+
+def _require_die(program: Program) -> None:
+    """Refuses a program whose chip has columns with errors, and that was put on no die."""
+    for name, value in program.chip.column_errors:
+        if value != 0 and not any(map(as_columns, program.image.values())):
+            raise ValueError(
+                f"{name} = {value}: columns with errors belong to a die; run what "
+                f"pj.inject(program, [], die) returns, or set it to 0"
+            )
 
 
 def batches(program: Program, images: Any, batch_size: int, first: int = 0) -> Iterator[Batch]:

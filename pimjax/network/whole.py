@@ -5,6 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import replace
 
+import numpy as np
+
+from pimjax.array.columns import as_columns, require_columns_in_range
 from pimjax.array.engines import select
 from pimjax.network.container import ProgramError
 from pimjax.network.graph import Graph
@@ -43,7 +46,8 @@ def require_whole(program: Program) -> None:
     if plan.spec != program.chip.bitline():
         raise ProgramError(f"plan.spec is not the readout of its chip {program.chip.name!r}")
     try:
-        select(plan.engine, plan.spec)
+        columns = any(map(as_columns, program.image.values()))
+        select(plan.engine, plan.spec, columns)
         for layer in plan.graph.layers:
             if layer.op.place == "array":
                 _require_weights(layer.name, program)
@@ -68,6 +72,18 @@ def _require_weights(name: str, program: Program) -> None:
     where = f"weights of layer {name!r}"
     codes = require_integers(where, program.image[name]["weights"])
     require_codes(where, codes, *spec.weight_range, spec.weight_step)
+    params = program.image[name]
+    if "weights_common" in params:
+        common = require_integers(f"weights_common of layer {name!r}", params["weights_common"])
+        largest = np.abs(np.asarray(codes).astype(np.int64)) + np.asarray(common).astype(np.int64)
+        if common.shape != codes.shape or largest.max(initial=0) > spec.weight_range[1]:
+            raise ProgramError(
+                f"weights_common of layer {name!r}: with the weights it must have their shape and "
+                f"fit {spec.weight_range[1]}"
+            )
+    columns = as_columns(params)
+    if columns is not None:
+        require_columns_in_range(columns)
 
 
 def _mistake(program: Program, end: int) -> str:
