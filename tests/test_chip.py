@@ -378,7 +378,6 @@ built = st.builds(
         offset=rationals,
         rounding=st.sampled_from(("half_even", "half_up", "floor")),
         symmetric=st.booleans(),
-        gain_sigma=not_negative,
     ),
     mram=st.builds(
         Mram,

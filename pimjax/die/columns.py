@@ -13,7 +13,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from pimjax.array.columns import GAIN_ONE, LARGEST_GAIN, ROOTS
+from pimjax.array.columns import (
+    GAIN_ONE,
+    LARGEST_GAIN,
+    ROOTS,
+    as_columns,
+    require_columns_in_range,
+)
 from pimjax.array.encoding import conversions, is_paired, partial_sum_limits
 from pimjax.array.mapping import StripMapping
 from pimjax.array.spec import Bitline
@@ -41,7 +47,8 @@ def column_params(program: Program, die: Die) -> dict[str, Params]:
     gain, frozen; what is left of it depends on which cells are driven and is taken as noise of
     variance sigma^2 a conducting cell, together with `mram.read_noise_sigma` (so that the total is
     right for few active cells and up to 1.4 times too wide where all of them are) and
-    `adc.noise_sigma_lsb`.
+    `adc.noise_sigma_lsb`. Errors of the gain end at 50 %. Raises ValueError for errors beyond what
+    is emulated (docs/columns.md).
     """
     chip, spec = program.chip, program.plan.spec
     if not chip.has_column_errors:
@@ -74,6 +81,9 @@ def column_params(program: Program, die: Die) -> dict[str, Params]:
         if "column_gain" in params:
             params["column_gain"] = jnp.clip(params["column_gain"], -LARGEST_GAIN, LARGEST_GAIN)
         arrays[name] = params | _noise(chip, spec, mapping, step, die)
+        columns = as_columns(arrays[name])
+        if columns is not None:
+            require_columns_in_range(columns)
     return arrays
 
 
