@@ -20,6 +20,8 @@ from pimjax.die.steps import Form
 from pimjax.memory.cells import cell_draws, stream_key, weakness_class
 from pimjax.memory.clusters import cluster_sites
 from pimjax.memory.device.spread import CLASSES
+from pimjax.memory.ecc import Code
+from pimjax.memory.effects import Stage
 from pimjax.memory.hits import come_before, draw_hits
 from pimjax.memory.levels import Levels, in_rest
 from pimjax.numerics.threefry import Words
@@ -49,20 +51,30 @@ def apply_steps(
     arrays: Sequence[Any],
     cells: Cells,
     shape: Shape,
+    code: Code | None = None,
 ) -> tuple[jax.Array, list[jax.Array]]:
     """(the bits after all steps in order, how many cells each step changed (m,) int32).
 
-    Of cells that hold weights or parity only. Traceable.
+    Of cells that hold weights or parity only. `code` is that of the words, for scrubs. Traceable.
     """
     # Cells that hold nothing have bits too; whatever happens to them is not counted.
     holds = (cells.weight >= 0) | (cells.kind % (shape.planes + 1) == shape.planes)
-    changed = []
+    sent, changed = bits, []
     for form, data in zip(forms, arrays, strict=True):
+        if form.stage == Stage.WRITE:  # whatever an earlier write left is written over
+            bits = sent
         hit, value = _APPLY[form.kind](bits, key, form, data, cells, shape)
         after = jnp.where(hit, value, bits)
         changed.append(jnp.sum((after != bits) & holds, axis=1, dtype=jnp.int32))
         bits = after
     return bits, changed
+
+
+def _applied(
+    bits: jax.Array, key: Words, form: Form, data: Any, cells: Cells, shape: Shape
+) -> jax.Array:
+    hit, value = _APPLY[form.kind](bits, key, form, data, cells, shape)
+    return jnp.where(hit, value, bits)
 
 
 def _flipped(bits: jax.Array, form: Form) -> jax.Array:

@@ -20,6 +20,7 @@ from pimjax.die.die import Die
 from pimjax.die.steps import Step
 from pimjax.memory.cells import stream_key
 from pimjax.memory.clusters import cluster_sites
+from pimjax.memory.effects import Stage
 from pimjax.memory.hits import list_hits
 from pimjax.memory.levels import Levels
 from pimjax.network.graph import Image
@@ -122,6 +123,8 @@ def faulty_image(
     spec = program.plan.spec
     changed = []
     for step in steps:
+        if step.form.stage == Stage.WRITE:  # whatever an earlier write left is written over
+            image = dict(program.image)
         cells = _affected(step, finder, die)
         counts = np.zeros(len(finder.floor.layers), np.int64)
         for layer in np.unique(cells.layer).tolist():

@@ -41,7 +41,7 @@ FROZEN = {
     "macros": ([pj.faults.DeadMacros(0.3)], "254c397e79664ac0"),
     "clusters": ([pj.faults.Clusters(0.03, 8.0, 2.0)], "188477a3c5f330fa"),
     "write": ([pj.faults.WriteErrors(pulse_ns=6.0, sigma=0.0)], "7fdcd22f75fabc74"),
-    "hard to write": ([pj.faults.WriteErrors(pulse_ns=6.0, sigma=1.0)] * 2, "bd83393854e20c90"),
+    "hard to write": ([pj.faults.WriteErrors(pulse_ns=6.0, sigma=1.0)] * 2, "1a8c349f4fa8c58e"),
     "retention": (
         [pj.faults.Retention(time_s=1e6, temperature_k=398.15, thermal_stability=70.0)],
         "99b3c6af9b525c77",

@@ -21,8 +21,8 @@ class WriteErrors:
     The rate follows from overdrive, pulse and thermal stability (`formula`); values not given are
     the chip's. With `sigma` cells differ, log-normally about the mean, and it is the same cells
     that are hard to write every time. Every retry of write-verify-write is another try:
-    p^(1 + retries). Listed twice, it is written twice: errors are drawn afresh, hard cells stay
-    hard.
+    p^(1 + retries). Listed twice, it is written twice: the second write goes over all that the
+    first one left, its errors are drawn afresh, and hard cells stay hard.
 
     *Source:* Butler et al., IEEE Trans. Magn. 48 (2012) 4684 (arXiv 1202.2621), and a refined form
     fitted to Fokker-Planck results; log-normal spread: arXiv 2209.13828. *Assumption:* the chip's
