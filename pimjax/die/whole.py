@@ -5,8 +5,11 @@ Axis letters: m macro taken, c site in it, r wordline, b bitline.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
+import jax
 import numpy as np
 
 from pimjax.array.words import WordLayout
@@ -14,10 +17,14 @@ from pimjax.die.cells import Cells, Shape, physical_lines
 from pimjax.die.die import Die
 from pimjax.die.geometry import geometry_of
 from pimjax.die.inject import effects_of
+from pimjax.die.physical import apply_step
+from pimjax.die.steps import Form
+from pimjax.memory.ecc import Code
 from pimjax.memory.effects import Effect, Surroundings, in_order
 from pimjax.memory.faults import Fault
 from pimjax.network.capacity import capacity_of
 from pimjax.network.place import words_of
+from pimjax.numerics.threefry import Words
 
 CELLS_AT_ONCE = 1 << 23
 """Cells that are treated together at most."""
@@ -125,3 +132,21 @@ def portions(macros: np.ndarray, sites: int) -> Iterator[np.ndarray]:
     count = max(1, CELLS_AT_ONCE // sites)
     for first in range(0, len(macros), count):
         yield macros[first : first + count]
+
+
+@partial(jax.jit, static_argnames=("form", "stuck_forms", "shape", "code"))
+def one_step(
+    bits: jax.Array,
+    sent: jax.Array,
+    key: Words,
+    form: Form,
+    data: Any,
+    cells: Cells,
+    shape: Shape,
+    stuck_forms: tuple[Form, ...] = (),
+    stuck_data: Sequence[Any] = (),
+    code: Code | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """`apply_step`, compiled step by step: in one piece XLA draws anew for every use of a bit."""
+    stuck = list(zip(stuck_forms, stuck_data, strict=True))
+    return apply_step(bits, sent, key, form, data, stuck, cells, shape, code)
