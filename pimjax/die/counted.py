@@ -14,6 +14,7 @@ from pimjax.die.steps import Listed
 from pimjax.memory.cells import cell_draws, stream_key
 from pimjax.memory.effects import CountEffect, Effect, PlaceEffect
 from pimjax.memory.hits import first_slab
+from pimjax.network.place import chips_of
 from pimjax.network.program import Program
 
 _EVERY_TIME = (1 << 64) - 1
@@ -29,7 +30,7 @@ def resolved(
     found: list[Effect | Listed] = []
     for effect in effects:
         if isinstance(effect, PlaceEffect):
-            places = places_of(effect.places, program.chip)
+            places = places_of(effect.places, program.chip, chips_of(program))
             found.append(Listed(effect.stage, "listed cells", places, effect.becomes))
         elif isinstance(effect, CountEffect):
             places = _first_to_fail(effect, program, finder, die)
@@ -39,14 +40,14 @@ def resolved(
     return found
 
 
-def places_of(addresses: np.ndarray, chip: Chip) -> np.ndarray:
+def places_of(addresses: np.ndarray, chip: Chip, chips: int = 1) -> np.ndarray:
     """(macro number, site) (i, 2) of addresses (bank, macro, wordline, bitline, level) (i, 5).
 
-    Raises ValueError for an address that the chip does not have.
+    Banks are counted on over so many chips. Raises ValueError for an address that is not there.
     """
     array = chip.array
     limits = (
-        1 << 31,
+        array.banks * chips,
         array.macros_per_bank,
         array.wordlines + array.spare_wordlines,
         array.bitlines + array.spare_bitlines,

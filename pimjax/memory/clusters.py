@@ -37,13 +37,12 @@ def cluster_sites(
     """
     centres = draw_hits(key, macros, geometry.sites, first)
     there = come_before(centres, density)
-    number = np.arange(centres.site.shape[-1], dtype=np.uint32)[None]
-    drawn = threefry2x32(derived(key, _SIZE), Words(macros[:, None], number))
+    drawn = threefry2x32(derived(key, _SIZE), Words(macros[:, None], centres.number))
     until = _sizes(mean_size)
     exists = ~below(Words(drawn.a[..., None], drawn.b[..., None]), until) & there[..., None]
     cell = np.arange(until.a.shape[-1], dtype=np.uint32)[None, None]
-    which = Words(macros[:, None, None], (number[..., None] << np.uint32(8)) | cell)
-    draws = threefry2x32(derived(key, _PLACE), which)
+    which = Words(macros[:, None, None], centres.number[..., None])
+    draws = threefry2x32(threefry2x32(derived(key, _PLACE), Words(cell, cell)), which)
     wordline, bitline, level = (part[..., None] for part in geometry.place(centres.site))
     wordline = wordline + _offset(draws.a, radius_cells)
     bitline = bitline + _offset(draws.b, radius_cells)

@@ -30,11 +30,15 @@ _COUNT, _SITE, _TIME = 1, 2, 3
 
 
 class Hits(NamedTuple):
-    """Hits on macros: site (m, i) int32 in the macro, time (m, i) as 64 bits, whether it is one."""
+    """Hits on macros: site (m, i) int32 in the macro, time (m, i) as 64 bits, whether it is one.
+
+    `number` (1, i) uint32 names a hit among those of its macro, whatever is drawn beside it.
+    """
 
     site: Any
     time: Words
     real: Any
+    number: Any
 
 
 class _Slots(NamedTuple):
@@ -67,7 +71,7 @@ def draw_hits(key: Words, macros: Any, sites: int, first: int) -> Hits:
     """
     slots = _slots(sites, first)
     real = _taken(key, macros, slots, first)
-    return Hits(*_drawn(key, macros[:, None], slots, sites), real)
+    return Hits(*_drawn(key, macros[:, None], slots, sites), real, _names(slots))
 
 
 class ListedHits(NamedTuple):
@@ -97,10 +101,14 @@ def _taken(key: Words, macros: Any, slots: _Slots, first: int) -> Any:
 
 def _drawn(key: Words, macro: Any, slots: _Slots, sites: int) -> tuple[Any, Words]:
     """Site and time of the hits in these places."""
-    where = Words(macro, (slots.slab << np.uint32(24)) | slots.number)
+    where = Words(macro, _names(slots))
     site = scaled(threefry2x32(derived(key, _SITE), where), sites)
     time = threefry2x32(derived(key, _TIME), where)
     return site, Words(slots.lead | (time.a & slots.mask), time.b)
+
+
+def _names(slots: _Slots) -> np.ndarray:
+    return (slots.slab << np.uint32(24)) | slots.number
 
 
 def come_before(hits: Hits, limits: Levels) -> Any:

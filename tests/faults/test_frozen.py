@@ -39,7 +39,7 @@ FROZEN = {
         "4329272a63e24982",
     ),
     "macros": ([pj.faults.DeadMacros(0.3)], "254c397e79664ac0"),
-    "clusters": ([pj.faults.Clusters(0.03, 8.0, 2.0)], "188477a3c5f330fa"),
+    "clusters": ([pj.faults.Clusters(0.03, 8.0, 2.0)], "9fab9a0e99e72f2c"),
     "write": ([pj.faults.WriteErrors(pulse_ns=6.0, sigma=0.0)], "7fdcd22f75fabc74"),
     "hard to write": ([pj.faults.WriteErrors(pulse_ns=6.0, sigma=1.0)] * 2, "1a8c349f4fa8c58e"),
     "retention": (
@@ -47,7 +47,7 @@ FROZEN = {
         "99b3c6af9b525c77",
     ),
     "read disturb": ([pj.faults.ReadDisturb(1e9, thermal_stability=60.0)], "cadf6ba603826ffb"),
-    "all": (DENSE + SPARSE, "4f15a85778dc9065"),
+    "all": (DENSE + SPARSE, "10dea0bafd2c6b14"),
 }
 
 

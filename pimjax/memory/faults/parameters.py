@@ -53,7 +53,7 @@ def names(what: str, value: Any) -> tuple[str, ...] | None:
     """One name or several as a tuple; None stays. Raises TypeError."""
     if value is None:
         return None
-    items = (value,) if isinstance(value, str) else tuple(value)
+    items = (value,) if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
     if not all(isinstance(item, str) for item in items):
         raise TypeError(f"{what} = {value!r}: a layer's name, or a list of names, expected")
     return items
