@@ -55,6 +55,11 @@ def _ecc_rules(chip: Chip) -> list[str]:
             f"mram.ecc = {mram.ecc!r}: a word code cannot correct a bitline that sums several "
             f"cells (array.readout = 'bitline'); use 'none', or array.readout = 'digital'"
         ]
+    if chip.precision.cell_bits > 1:
+        return [
+            f"precision.cell_bits = {chip.precision.cell_bits}: words of mram.ecc = {mram.ecc!r} "
+            f"consist of cells of one bit; use precision.cell_bits = 1, or mram.ecc = 'none'"
+        ]
     k = find_code(mram.ecc).k
     if mram.word_bits % k == 0:
         return []

@@ -38,6 +38,18 @@ def read_words(
     return _replaced(bits, read, cells, shape), counts
 
 
+def scrubbed(bits: jax.Array, read: jax.Array, code: Code, cells: Cells, shape: Shape) -> jax.Array:
+    """The bits after words that were `read` are corrected and written back.
+
+    Words that cannot be corrected are left alone.
+    """
+    data, flag = decode(code, _words(read, code, cells, shape))
+    written = jnp.concatenate([data, encode(code, data)], axis=-1)
+    kept = (flag == Outcome.DETECTED)[..., None]
+    words = jnp.where(kept, _words(bits, code, cells, shape), written.astype(bits.dtype))
+    return _replaced(bits, words, cells, shape)
+
+
 def _by_layer(outcome: jax.Array, code: Code, cells: Cells, shape: Shape) -> jax.Array:
     """Words that hold weights, by layer and outcome; others are not counted."""
     first_parity = _words(cells.kind, code, cells, shape)[..., code.k]

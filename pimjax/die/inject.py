@@ -209,7 +209,7 @@ def faulty_words(
     outcome = jnp.zeros((shape.layers, len(Outcome)), jnp.int32)
     if code is not None:
         sent = with_parity(sent, code, cells, shape)
-    bits, changed = apply_steps(sent, key, forms, arrays, cells, shape)
+    bits, changed = apply_steps(sent, key, forms, arrays, cells, shape, code)
     if code is not None:
         bits, outcome = read_words(bits, sent, code, policy, cells, shape)
     totals = [jnp.sum(own, dtype=jnp.int32) for own in changed]

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pimjax.die.cells import Cells, Shape
+from pimjax.die.coded import scrubbed
 from pimjax.die.steps import Form
 from pimjax.memory.cells import cell_draws, stream_key, weakness_class
 from pimjax.memory.clusters import cluster_sites
@@ -57,17 +58,45 @@ def apply_steps(
 
     Of cells that hold weights or parity only. `code` is that of the words, for scrubs. Traceable.
     """
+    sent, changed = bits, []
+    stuck = [(f, data) for f, data in zip(forms, arrays, strict=True) if f.stage == Stage.STUCK]
+    for form, data in zip(forms, arrays, strict=True):
+        bits, count = apply_step(bits, sent, key, form, data, stuck, cells, shape, code)
+        # Without the barrier XLA draws anew for every use of a bit.
+        bits = jax.lax.optimization_barrier(bits)
+        changed.append(count)
+    return bits, changed
+
+
+def apply_step(
+    bits: jax.Array,
+    sent: jax.Array,
+    key: Words,
+    form: Form,
+    data: Any,
+    stuck: Sequence[tuple[Form, Any]],
+    cells: Cells,
+    shape: Shape,
+    code: Code | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """(the bits (m, c) after one step, how many of the cells that hold something changed (m,)).
+
+    `sent` are the bits to be written; `stuck` the steps of stuck cells, which a scrub reads.
+    """
+    if form.kind == "scrub":
+        assert code is not None
+        read = bits
+        for defect, arrays in stuck:
+            read = _applied(read, key, defect, arrays, cells, shape)
+        after = scrubbed(bits, read, code, cells, shape)
+    else:
+        # Whatever an earlier write left is written over.
+        start = sent if form.stage == Stage.WRITE else bits
+        after = _applied(start, key, form, data, cells, shape)
     # Cells that hold nothing have bits too; whatever happens to them is not counted.
     holds = (cells.weight >= 0) | (cells.kind % (shape.planes + 1) == shape.planes)
-    sent, changed = bits, []
-    for form, data in zip(forms, arrays, strict=True):
-        if form.stage == Stage.WRITE:  # whatever an earlier write left is written over
-            bits = sent
-        hit, value = _APPLY[form.kind](bits, key, form, data, cells, shape)
-        after = jnp.where(hit, value, bits)
-        changed.append(jnp.sum((after != bits) & holds, axis=1, dtype=jnp.int32))
-        bits = after
-    return bits, changed
+    before = sent if form.stage == Stage.WRITE else bits
+    return after, jnp.sum((after != before) & holds, axis=1, dtype=jnp.int32)
 
 
 def _applied(

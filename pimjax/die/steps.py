@@ -20,6 +20,7 @@ from pimjax.memory.effects import (
     ClusterEffect,
     Effect,
     LineEffect,
+    ScrubEffect,
     Stage,
     WeakCellEffect,
 )
@@ -31,9 +32,9 @@ from pimjax.memory.levels import Levels, levels, needs_rest, probability_words
 class Form:
     """The static half of a step.
 
-    `kind`: "cell", "weak", "line", "cluster" or "place". `becomes`: the value that cells take, or
-    None for a flip. Of a "cell" step: the `first` slab of hits to draw, whether cells have a draw
-    of their own for the `rest`, and over how many `banks` its levels run.
+    `kind`: "cell", "weak", "line", "cluster", "place" or "scrub". `becomes`: the value that cells
+    take, or None for a flip. Of a "cell" step: the `first` slab of hits to draw, whether cells have
+    a draw of their own for the `rest`, and over how many `banks` its levels run.
     """
 
     kind: str
@@ -93,6 +94,8 @@ def step_of(effect: Effect | Listed) -> Step:
             radius_cells=effect.radius_cells,
         )
         return Step(form, levels(effect.centres_per_cell))
+    if isinstance(effect, ScrubEffect):
+        return Step(Form("scrub", effect.stage, "scrub"), None)
     assert isinstance(effect, Listed)
     return Step(Form("place", effect.stage, effect.name), (effect.places, effect.becomes))
 

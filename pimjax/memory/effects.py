@@ -121,7 +121,22 @@ class CountEffect:
     chosen: np.ndarray
 
 
-Effect = CellEffect | WeakCellEffect | LineEffect | ClusterEffect | PlaceEffect | CountEffect
+@dataclass(frozen=True)
+class ScrubEffect:
+    """Words are read through their code, with stuck cells as they are, and written back."""
+
+    stage: Stage
+
+
+Effect = (
+    CellEffect
+    | WeakCellEffect
+    | LineEffect
+    | ClusterEffect
+    | PlaceEffect
+    | CountEffect
+    | ScrubEffect
+)
 
 
 def in_order(effects: Sequence[Effect]) -> list[Effect]:

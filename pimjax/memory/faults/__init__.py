@@ -7,6 +7,7 @@ from pimjax.memory.faults.flip_cells import FlipCells
 from pimjax.memory.faults.flip_count import FlipCount
 from pimjax.memory.faults.read_disturb import ReadDisturb
 from pimjax.memory.faults.retention import Retention
+from pimjax.memory.faults.scrub import Scrub
 from pimjax.memory.faults.sensing_errors import SensingErrors
 from pimjax.memory.faults.stuck_at import StuckAt
 from pimjax.memory.faults.write_errors import WriteErrors
@@ -18,6 +19,7 @@ FAULTS = (
     FlipCells,
     Retention,
     ReadDisturb,
+    Scrub,
     StuckAt,
     BrokenWordlines,
     BrokenBitlines,
@@ -34,6 +36,7 @@ Fault = (
     | FlipCells
     | Retention
     | ReadDisturb
+    | Scrub
     | StuckAt
     | BrokenWordlines
     | BrokenBitlines
