@@ -8,6 +8,7 @@ from pimjax.chip.schema import Chip
 from pimjax.chip.stats import Stats
 from pimjax.die.die import Die
 from pimjax.die.inject import inject
+from pimjax.die.scenario import load_scenario, scenario_names
 from pimjax.frontend.compile import compile
 from pimjax.frontend.flax import from_flax
 from pimjax.frontend.load import load_model
@@ -39,7 +40,9 @@ __all__ = [
     "load_chip",
     "load_model",
     "load_program",
+    "load_scenario",
     "matmul",
     "run",
+    "scenario_names",
     "weights",
 ]

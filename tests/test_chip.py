@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pimjax as pj
-from pimjax.chip.load import ChipNotFoundError, configs_folder
+from pimjax.chip.configs import configs_folder
+from pimjax.chip.load import ChipNotFoundError
 from pimjax.chip.schema import Adc, Array, Energy, Mram, Precision, Timing
 from tests.support import examples
 

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
+from pimjax.chip.configs import ConfigNotFoundError, config_names, find_config, read_table
 from pimjax.chip.explain import ChipError, explain
 from pimjax.chip.schema import Chip
 
 
-class ChipNotFoundError(FileNotFoundError, ValueError):
+class ChipNotFoundError(ConfigNotFoundError):
     """There is no shipped chip of that name, or no file at that path."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-
-def configs_folder() -> Path:
-    """The folder of shipped configs: inside an installed wheel, or the repository's own."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "configs", package.parent / "configs"):
-        if folder.is_dir():
-            return folder
-    raise FileNotFoundError(f"configs/ is missing beside {package}; reinstall pimjax")
 
 
 def chip_names() -> tuple[str, ...]:
     """Names of the shipped chips, in alphabetical order."""
-    return tuple(sorted(path.stem for path in (configs_folder() / "chips").glob("*.toml")))
+    return config_names("chip")
 
 
 def load_chip(
@@ -52,13 +38,7 @@ def load_chip(
             f"overrides: {type(overrides).__name__} given; a mapping such as "
             f"{{'adc.bits': 5}} expected"
         )
-    path = _find(name_or_path)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ChipError(f"{path}: not a TOML file ({error})") from None
-    except OSError as error:
-        raise ChipError(f"{path}: cannot be read ({error.strerror})") from None
+    table = read_table(find_config("chip", name_or_path, ChipNotFoundError), ChipError)
     for dotted, value in (overrides or {}).items():
         _set(table, dotted, value)
     return build_chip(table, str(name_or_path))
@@ -75,30 +55,6 @@ def build_chip(table: Mapping[str, Any], origin: str) -> Chip:
 def chip_to_toml(chip: Chip) -> str:
     """The complete chip as TOML text."""
     return tomli_w.dumps(_plain(chip), multiline_strings=False)
-
-
-def _find(name_or_path: str | os.PathLike[str]) -> Path:
-    if not isinstance(name_or_path, str | os.PathLike):
-        raise TypeError(
-            f"chip: {type(name_or_path).__name__} given; the name of a shipped chip or the path "
-            f"of a TOML file expected"
-        )
-    text = os.fspath(name_or_path)
-    shipped = configs_folder() / "chips" / f"{text}.toml"
-    looks_like_path = text.endswith(".toml") or os.sep in text
-    if not looks_like_path and isinstance(name_or_path, str) and text and shipped.is_file():
-        return shipped
-    path = Path(text)
-    if text and path.is_file():
-        return path
-    if looks_like_path or isinstance(name_or_path, os.PathLike):
-        problem = "is a folder" if path.is_dir() else "does not exist"
-        raise ChipNotFoundError(f"chip file {text!r} {problem}; shipped: {', '.join(chip_names())}")
-    near = difflib.get_close_matches(text, chip_names(), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ChipNotFoundError(
-        f"no shipped chip and no file is called {text!r}{hint} (shipped: {', '.join(chip_names())})"
-    )
 
 
 def _set(table: dict[str, Any], dotted: str, value: Any) -> None:
