@@ -90,8 +90,8 @@ def _numbers(row: Row, rows: list[Row]) -> list[str]:
     return [
         "" if row.engine in (NUMPY, ONE_THREAD) else f"{t.compile_s:.1f}",
         f"{1e3 * t.median_s:.1f} ({1e3 * t.fastest_s:.1f}..{1e3 * t.slowest_s:.1f})",
-        f"{row.images / t.median_s:.3g}",
-        f"{row.binary_macs / t.median_s / 1e9:.0f}",
+        f"{row.images / t.median_s:.3g}" if row.images else "",
+        f"{row.binary_macs / t.median_s / 1e9:.0f}" if row.binary_macs else "",
         f"{numpy / t.median_s:.2f}" if numpy else "",
         f"{t.median_s / float32:.2f}" if float32 else "",
     ]
