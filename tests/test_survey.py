@@ -43,7 +43,9 @@ FAULTS = [
     [F.BrokenWordlines(0.2, 1), F.BrokenBitlines(0.1), F.DeadMacros(0.3), F.Clusters(0.02)],
     [F.WriteErrors(), F.Retention(1e8, 398.15), F.Retention(1e7, 398.15), F.ReadDisturb(1e6)],
     [F.FlipCells([(0, 1, 3, 7), (1, 0, 15, 143)]), F.BitFlip(rate=0.1)],
+    [F.WriteErrors(), F.WriteErrors(), F.BitFlip(rate=0.01)],
 ]
+SCRUBBED = [F.BitFlip(rate=0.01), F.Scrub(), F.Retention(1e8, 398.15), F.StuckAt(1, 0.01)]
 
 
 # A compilation of the program's whole way for each; the quick ones see every fault once.
@@ -52,7 +54,7 @@ CASES = [
         *(index, coded, pattern),
         id=f"{index}-{'coded' if coded else 'plain'}-{pattern}",
         marks=()
-        if (coded, pattern) == (index % 2 == 1 and index < 3, "ones")
+        if (coded, pattern) == (index % 2 == 1 and index < 2, "ones")
         else pytest.mark.slow,
     )
     for index in range(len(FAULTS))
@@ -79,6 +81,20 @@ def test_a_survey_counts_what_a_program_meets(index, coded, pattern):
     else:
         assert found.words is None
         assert int(found.errors.sum()) == wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [0, -1])
+def test_a_scrub_is_that_of_a_program(code):
+    chip = pj.load_chip("mram-pim-8b", SMALL | WEAK | CODED)
+    die, program = pj.Die(chip, 3), filling(chip, 4, code)
+    _, report = pj.inject(program, SCRUBBED, die, report=True)
+    found = survey(die, SCRUBBED, range(4), pattern="ones" if code else "zeros")
+    assert [(m.name, m.drawn) for m in found.mechanisms] == list(report.changed)
+    assert found.words.drawn == report.words[program.layers[0]]
+    scrub = next(m for m in found.mechanisms if m.name == "scrub")
+    assert scrub.drawn > 20
+    assert abs(scrub.drawn - scrub.expected) < 7 * sqrt(scrub.expected)
 
 
 def test_macros_one_by_one_are_the_macros_together():

@@ -17,13 +17,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pimjax.die.outcomes import expected_words
 from pimjax.die.steps import Listed
 from pimjax.memory.device.spread import class_probabilities
+from pimjax.memory.ecc import Code
 from pimjax.memory.effects import (
     CellEffect,
     ClusterEffect,
     Effect,
     LineEffect,
+    ScrubEffect,
+    Stage,
     WeakCellEffect,
 )
 from pimjax.memory.geometry import MacroGeometry
@@ -37,11 +41,16 @@ class Expected(NamedTuple):
 
 
 def expected_counts(
-    effects: Sequence[Effect | Listed], cells: np.ndarray, geometry: MacroGeometry
+    effects: Sequence[Effect | Listed],
+    cells: np.ndarray,
+    geometry: MacroGeometry,
+    code: Code | None = None,
 ) -> Expected:
     """What effects in order do to so many `cells` (l, j, k, u) float64 by their class and bit.
 
     Listed places stand for flips of any of the cells. k may be 1 where no effect tells banks apart.
+    A scrub with the `code` is taken to leave the share of errors that a decoder leaves where cells
+    fail independently of each other, and not to meet stuck ones.
     """
     state = np.zeros((*cells.shape[:3], 1, 2, 2))
     for bit in (0, 1):
@@ -52,13 +61,21 @@ def expected_counts(
             state = state.sum(axis=3, keepdims=True)
             state = state * class_probabilities()[:, None, None]
             weakness = effect.weakness
+        if effect.stage == Stage.WRITE:  # whatever an earlier write left is written over
+            state = _as_programmed(state)
+        if isinstance(effect, ScrubEffect):
+            assert code is not None
+            undone = 1 - _left(code, _errors(state) / max(1.0, total))
+            changed.append(undone * _errors(state))
+            state = state * (1 - undone) + _as_programmed(state) * undone
+            continue
         flips = state * _chance(effect, total, geometry)
         becomes = getattr(effect, "becomes", None)
         if isinstance(becomes, int):
             flips[..., becomes] = 0
         changed.append(float(flips.sum()))
         state = state - flips + flips[..., ::-1]
-    return Expected(tuple(changed), float(state[..., 0, 1].sum() + state[..., 1, 0].sum()))
+    return Expected(tuple(changed), _errors(state))
 
 
 def cluster_share(effect: ClusterEffect, geometry: MacroGeometry) -> float:
@@ -78,6 +95,19 @@ def cluster_share(effect: ClusterEffect, geometry: MacroGeometry) -> float:
     near = by_row[:, across.last] - by_row[:, across.first]
     density = -math.log1p(-effect.centres_per_cell)
     return float(np.mean(-np.expm1(-density * near)))
+
+
+def _errors(state: np.ndarray) -> float:
+    return float(state[..., 0, 1].sum() + state[..., 1, 0].sum())
+
+
+def _as_programmed(state: np.ndarray) -> np.ndarray:
+    return state.sum(axis=-1, keepdims=True) * np.eye(2)
+
+
+def _left(code: Code, rate: float) -> float:
+    """The share of wrong bits that a decoder leaves."""
+    return expected_words(code, 1, rate)[1] / (rate * code.k) if rate else 0.0
 
 
 class _Near(NamedTuple):

@@ -116,7 +116,7 @@ def survey(
         if watch is not None:
             watch(done)
     counts = _cells(die, tested, code, pattern)
-    expected = expected_counts(effects, counts, shape.geometry)
+    expected = expected_counts(effects, counts, shape.geometry, code)
     mechanisms = tuple(
         Mechanism(
             form.stream or "listed cells",
