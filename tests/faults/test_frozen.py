@@ -51,12 +51,16 @@ FROZEN = {
 }
 
 
+QUICK = ("none", "flips, by list", "count", "stuck", "clusters", "hard to write")
+"""The others take a compilation each."""
+
+
 def test_semantics():
     assert pj.SEMANTICS == SEMANTICS
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(n, marks=pytest.mark.slow) if n == "all" else n for n in FROZEN]
+    "case", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in FROZEN]
 )
 def test_frozen_draws(case):
     faults, expected = FROZEN[case]
