@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pimjax.numerics import wide
+from pimjax.numerics.fixed import divide_by_power, high_product
 
 Numbers = dict[str, jax.Array]
 
@@ -38,13 +38,7 @@ def fixed_point(value: jax.Array, numbers: Numbers) -> jax.Array:
     exponent = _along_last(numbers["exponent"], value)
     multiplier = _along_last(numbers["multiplier"], value)
     raised = value << jnp.maximum(exponent, 0)
-    product = wide.multiply(raised, multiplier)
-    high = wide.low_word(wide.shift_right(wide.add(product, wide.constant(1 << 30)), 31))
-    right = jnp.maximum(-exponent, 0)
-    mask = (jnp.left_shift(jnp.int32(1), right) - 1).astype(jnp.int32)
-    remainder = high & mask
-    threshold = (mask >> 1) + (high < 0).astype(jnp.int32)
-    return (high >> right) + (remainder > threshold).astype(jnp.int32)
+    return divide_by_power(high_product(raised, multiplier), jnp.maximum(-exponent, 0))
 
 
 def float32(value: jax.Array, numbers: Numbers) -> jax.Array:

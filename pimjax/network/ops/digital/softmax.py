@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from pimjax.network.ops.base import Context, Place, Result
-from pimjax.numerics import saturating, wide
+from pimjax.numerics import saturating
+from pimjax.numerics.fixed import divide_by_power, high_product
 
 SUM_BITS = 12
 """Integer bits of the sum of exponentials."""
@@ -36,12 +37,12 @@ class FixedSoftmax:
         below = x.max(axis=-1, keepdims=True) - x
         exp = jnp.take(params["exp"], below, mode="clip")
         # The reference's sum wraps in its word as well.
-        total = _divide(exp, jnp.full_like(exp, SUM_BITS)).sum(axis=-1, keepdims=True)
+        total = divide_by_power(exp, jnp.full_like(exp, SUM_BITS)).sum(axis=-1, keepdims=True)
         zeros = jax.lax.clz(total)
         # 1 <= total 2^zeros / 2^31 < 2; what passes 1 is the reciprocal's argument.
         reciprocal = _reciprocal((total << zeros) ^ jnp.int32(-(1 << 31)))
         places = jnp.broadcast_to(SUM_BITS + 31 - 8 - zeros, exp.shape)
-        share = _divide(_product(jnp.broadcast_to(reciprocal, exp.shape), exp), places)
+        share = divide_by_power(high_product(jnp.broadcast_to(reciprocal, exp.shape), exp), places)
         return Result(jnp.clip(share, 0, 255) + self.low)
 
 
@@ -52,26 +53,11 @@ def _reciprocal(x: jax.Array) -> jax.Array:
     """
     half = (x >> 1) + (1 << 30)  # (x + (2^31 - 1) + 1) >> 1, and the sum fits
     one = jnp.int32(1 << 29)
-    guess = 1515870810 + _product(half, jnp.full_like(half, -1010580540))  # 48/17 - 32/17 half
+    guess = 1515870810 + high_product(half, jnp.full_like(half, -1010580540))  # 48/17 - 32/17 half
     for _ in range(3):
-        error = one - _product(half, guess)
-        guess = guess + _times_power(_product(guess, error), 2)
+        error = one - high_product(half, guess)
+        guess = guess + _times_power(high_product(guess, error), 2)
     return _times_power(guess, 1)
-
-
-def _product(a: jax.Array, b: jax.Array) -> jax.Array:
-    """a b / 2^31 rounded half up, for int32 arrays of equal shape that are not both -2^31."""
-    exact = wide.add(wide.multiply(a, b), wide.constant(1 << 30))
-    return wide.low_word(wide.shift_right(exact, 31))
-
-
-def _divide(value: jax.Array, places: jax.Array) -> jax.Array:
-    """value / 2^places rounded half away from zero, 0 for more than 31 places."""
-    kept = jnp.minimum(places, 31)
-    mask = (jnp.left_shift(jnp.int32(1), kept) - 1).astype(jnp.int32)
-    threshold = (mask >> 1) + (value < 0).astype(jnp.int32)
-    rounded = (value >> kept) + ((value & mask) > threshold).astype(jnp.int32)
-    return jnp.where(places > 31, 0, rounded)
 
 
 def _times_power(value: jax.Array, places: int) -> jax.Array:
