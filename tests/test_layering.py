@@ -11,6 +11,7 @@ import pimjax
 # the public surface, pimjax/__init__.py.
 LAYERS = [
     "extras",
+    "files",
     "numerics",
     "memory",
     "array",

@@ -60,9 +60,7 @@ def test_every_pattern_of_bits_is_a_state(chip, data):
     words = np.array(patterns).astype(to_words(np.ones(1, int), None, spec).dtype)
     codes, common = from_words(words, spec)
     assert (to_words(codes, common, spec) == words).all()
-    sides = cell_codes(
-        jnp.asarray(codes), spec, None if common is None else jnp.asarray(common)
-    )
+    sides = cell_codes(jnp.asarray(codes), spec, None if common is None else jnp.asarray(common))
     if len(sides) == 1:
         assert (np.asarray(sides[0]) == patterns).all()
     else:

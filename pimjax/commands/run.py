@@ -23,7 +23,7 @@ from pimjax.chip.schema import Chip
 from pimjax.commands.images import Images, load_labels, open_images
 from pimjax.commands.outcome import Outcome, accuracy_lines, collect, saturation_table
 from pimjax.commands.pixels import pixel_rule
-from pimjax.demo.report import write_whole
+from pimjax.files import write_whole
 from pimjax.frontend.adc import clip_limit
 from pimjax.frontend.compile import compile
 from pimjax.frontend.load import load_model

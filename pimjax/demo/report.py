@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from pimjax.demo.network import ARRAY_LAYERS
 from pimjax.demo.run import Baseline, Row
+from pimjax.files import write_whole
 
 
 def wilson_interval(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
@@ -23,16 +23,6 @@ def wilson_interval(successes: int, trials: int, z: float = 1.96) -> tuple[float
     spread = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file completely, or leaves what was there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def csv_text(baseline: Baseline, rows: Sequence[Row]) -> str:

@@ -9,7 +9,6 @@ processor may round differently.
 import argparse
 import io
 import json
-import os
 import platform
 import sys
 import time
@@ -27,6 +26,7 @@ from jax.scipy.ndimage import map_coordinates
 
 from pimjax.demo import data
 from pimjax.demo.float_reference import forward_float
+from pimjax.files import write_whole
 
 VALIDATION_IMAGES = 500
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "mlxtend")
@@ -179,13 +179,6 @@ def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Writes the file completely or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """The exit status of the command."""
     options = _parser().parse_args(arguments)
@@ -232,7 +225,7 @@ def main(arguments: list[str] | None = None) -> int:
             "digits_calibration.npz": npz_bytes({"x": x[first], "y": y[first]}),
         }
     for name, content in files.items():
-        write_file(options.out / name, content)
+        write_whole(options.out / name, content)
     print(f"test accuracy {record['test_accuracy']:.4f}; written to {options.out}")
     return 0
 

@@ -6,15 +6,16 @@ As nothing is compressed, a file never grows when it is read: what it declares i
 from __future__ import annotations
 
 import os
-import secrets
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+
+from pimjax.files import replacing
 
 PLAN = "plan.json"
 
@@ -83,21 +84,14 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of `target` when all went well, and goes away else."""
+    """`replacing`, with this module's errors."""
     if not target.name:
         raise ProgramFileError(f"{str(target)!r}: the path of a file expected")
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        with open(draft, "xb") as stream:
+        with replacing(target) as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(draft, target)
     except OSError as error:
         raise ProgramFileError(f"{target}: cannot be written ({error.strerror})") from None
-    finally:
-        with suppress(OSError):  # it has its place, or never came to be
-            draft.unlink()
 
 
 def _contents(archive: zipfile.ZipFile, size: int) -> tuple[bytes, dict[str, np.ndarray]]:

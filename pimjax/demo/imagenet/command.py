@@ -18,7 +18,7 @@ from pimjax.chip.load import load_chip
 from pimjax.demo.imagenet.classes import class_name
 from pimjax.demo.imagenet.network import efficientnet_lite0
 from pimjax.demo.imagenet.pictures import calibration_pictures, pictures
-from pimjax.demo.report import write_whole
+from pimjax.files import write_whole
 from pimjax.frontend.compile import compile
 from pimjax.network.run import run
 
