@@ -47,7 +47,7 @@ def chips(draw):
         weight_bits=bits,
         weight_encoding=encoding,
         differential_readout=draw(st.sampled_from(["separate", "paired"])),
-        cell_bits=draw(st.integers(1, 3)),
+        cell_bits=draw(st.integers(1, 3 if ecc == "none" else 1)),
     )
     active = draw(st.integers(2, 5))
     array = Array(
