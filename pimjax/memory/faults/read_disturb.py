@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from pimjax.memory.device.disturb import disturb_by_class
+from pimjax.memory.device.field import stability_in_field
 from pimjax.memory.device.limits import kelvin
 from pimjax.memory.device.thermal import stability_ratio
 from pimjax.memory.effects import Stage, Surroundings, WeakCellEffect
@@ -41,6 +42,7 @@ class ReadDisturb:
     thermal_stability: float | None = parameter("mean barrier by kT; the chip's", "1", None)
     sigma: float | None = parameter("relative spread of it over cells; the chip's", "1", None)
     disturbed: int = parameter("the stored bit that reads disturb", "bit", 1)
+    field_t: float = parameter("external field along the axis; positive favours P", "T", 0.0)
 
     def __post_init__(self) -> None:
         require_number("ReadDisturb.inferences", self.inferences, 0)
@@ -61,9 +63,11 @@ class ReadDisturb:
         ratio = stability_ratio(
             self.temperature_k, device.thermal_stability_temperature_k, device.curie_temperature_k
         )
+        pair = stability_in_field(given, self.field_t, device.anisotropy_field_t)
+        stability = float(pair[0] if self.disturbed == 1 else pair[1])
         by_reads = {
             reads: disturb_by_class(
-                float(given * ratio),
+                stability * float(ratio),
                 device.thermal_stability_sigma if self.sigma is None else self.sigma,
                 device.read_current_ratio if self.current_ratio is None else self.current_ratio,
                 1e-9 * (around.timing.mram_read_ns if self.read_ns is None else self.read_ns),
