@@ -160,6 +160,12 @@ def _fill(
         kind[spot] = first + plane[held]
     if words.n > words.k:
         in_word = used.reshape(*used.shape[:2], words.words, words.k).any(axis=-1)
+        # Free cells of a word in use hold zeros and can fail: they count with the parity cells.
+        free = in_word[..., None] & ~used.reshape(*used.shape[:2], words.words, words.k)
+        at, r, word, position = np.nonzero(free)
+        bitline = word * words.n + position
+        line, where = physical_lines(die, strip.macros[at], strip.wordlines[at] + r, bitline)
+        kind[slot[at], line, where, 0] = first + weight_planes(plane_of)
         at, r, word = np.nonzero(in_word)
         for parity in range(words.k, words.n):
             wordline, bitline = strip.wordlines[at] + r, word * words.n + parity

@@ -45,7 +45,7 @@ class UncorrectableError(ValueError):
 class Injection:
     """What was done to the cells of a program.
 
-    `changed`: cells that hold weights (or parity) and changed, for each step in order, under the
+    `changed`: cells of weights (of words with a code: all cells) that changed, for each step in order, under the
     name of its mechanism. `words`: of a chip with a word code, how many words of each layer had
     which outcome.
     """
@@ -89,6 +89,9 @@ def inject(
     word code decodes its words last; `uncorrectable` says what becomes of words whose errors were
     detected and not corrected: "raw" (as read), "zero", or "trap" (UncorrectableError). With
     `report` also an `Injection`: counts by mechanism, and of words by outcome.
+
+    What is injected into is what was programmed: give all that happens to a chip in one call (the
+    same flips, injected into their own result, would be undone).
 
     The same die, fault and address give the same result whatever else is on the chip. Raises
     ValueError for a die of another chip, layers, planes or addresses that are not there.

@@ -17,7 +17,7 @@ import numpy as np
 
 from pimjax.die.cells import Cells, Shape
 from pimjax.die.coded import scrubbed
-from pimjax.die.steps import Form
+from pimjax.die.steps import Drawn, Form
 from pimjax.memory.cells import cell_draws, stream_key, weakness_class
 from pimjax.memory.clusters import cluster_sites
 from pimjax.memory.device.spread import CLASSES
@@ -111,9 +111,9 @@ def _flipped(bits: jax.Array, form: Form) -> jax.Array:
 
 
 def _cell_step(
-    bits: jax.Array, key: Words, form: Form, table: Levels, cells: Cells, shape: Shape
+    bits: jax.Array, key: Words, form: Form, drawn: Drawn, cells: Cells, shape: Shape
 ) -> tuple[jax.Array, jax.Array]:
-    key = stream_key(key, form.stream, form.epoch)
+    key, table = stream_key(key, form.stream, jnp.asarray(drawn.epoch)), drawn.levels
     sites = shape.geometry.sites
 
     def index(kind: Any, bit: jax.Array) -> jax.Array:
@@ -135,15 +135,15 @@ def _cell_step(
 
 
 def _weak_step(
-    bits: jax.Array, key: Words, form: Form, table: Words, cells: Cells, shape: Shape
+    bits: jax.Array, key: Words, form: Form, drawn: Drawn, cells: Cells, shape: Shape
 ) -> tuple[jax.Array, jax.Array]:
     """p (l, v, u): the class comes from a draw of the address alone, the event from another."""
     where = _sites(cells, shape.geometry.sites)
     frozen = cell_draws(stream_key(key, form.weakness), *where)
-    event = cell_draws(stream_key(key, form.stream, form.epoch), *where)
+    event = cell_draws(stream_key(key, form.stream, jnp.asarray(drawn.epoch)), *where)
     layer = cells.kind // (shape.planes + 1)
     index = (layer * CLASSES + weakness_class(frozen.a)) * 2 + bits.astype(jnp.int32)
-    limit = Words(*(word.reshape(-1)[index] for word in table))
+    limit = Words(*(word.reshape(-1)[index] for word in drawn.levels))
     return in_rest(event, limit), _flipped(bits, form)
 
 

@@ -163,8 +163,8 @@ def _affected(step: Step, finder: Finder, die: Die) -> Listed:
         slot = np.searchsorted(finder.macros, macro).clip(max=len(finder.macros) - 1)
         here = np.flatnonzero(finder.macros[slot] == macro)
         return finder.find(slot[here], site[here], here.astype(np.uint64))
-    key = stream_key(die.key, form.stream, form.epoch)
     if form.kind == "cluster":
+        key = stream_key(die.key, form.stream)
         macros = finder.macros.astype(np.uint32)
         geometry = finder.floor.shape.geometry
         drawn = cluster_sites(
@@ -173,7 +173,8 @@ def _affected(step: Step, finder: Finder, die: Die) -> Listed:
         slot, number = np.nonzero(drawn[1])
         found = finder.find(slot, drawn[0][slot, number], np.zeros(len(slot), np.uint64))
     else:
-        before = step.arrays.before
+        key = stream_key(die.key, form.stream, step.arrays.epoch)
+        before = step.arrays.levels.before
         words = (before.a.astype(np.uint64) << np.uint64(32)) | before.b
         found = listed_hits(finder, key, form.first, int(words.max(initial=0)))
     return found.pick(first_hits(found))
@@ -199,7 +200,7 @@ def _new_bits(step: Step, own: Listed, bit: np.ndarray, finder: Finder) -> np.nd
     bank = 0 if form.banks == 1 else own.macro // shape.geometry.macros_per_bank
     kind = own.layer * (shape.planes + 1) + own.plane
     index = (kind * form.banks + bank) * 2 + bit
-    return np.where(_before(own.time, step.arrays, index), value, bit)
+    return np.where(_before(own.time, step.arrays.levels, index), value, bit)
 
 
 def _before(time: np.ndarray, table: Levels, index: Any) -> np.ndarray:

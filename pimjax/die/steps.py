@@ -40,7 +40,6 @@ class Form:
     kind: str
     stage: Stage
     stream: str = ""
-    epoch: int = 0
     becomes: int | None = None
     first: int = BOTTOM
     rest: bool = False
@@ -66,8 +65,15 @@ class Listed:
     becomes: np.ndarray | None = None
 
 
+class Drawn(NamedTuple):
+    """Levels of a "cell" step, or words of a "weak" one, and the epoch of the draws () uint32."""
+
+    epoch: Any
+    levels: Any
+
+
 class Step(NamedTuple):
-    """A form and its arrays: `Levels` (q banks 2,), words, or places, by the kind."""
+    """A form and its arrays: `Drawn` with `Levels` (q banks 2,), words, or places, by the kind."""
 
     form: Form
     arrays: Any
@@ -78,8 +84,9 @@ def step_of(effect: Effect | Listed) -> Step:
     if isinstance(effect, CellEffect):
         return _cells(effect)
     if isinstance(effect, WeakCellEffect):
-        form = Form("weak", effect.stage, effect.stream, effect.epoch, weakness=effect.weakness)
-        return Step(form, probability_words(effect.probabilities))
+        form = Form("weak", effect.stage, effect.stream, weakness=effect.weakness)
+        words = probability_words(effect.probabilities)
+        return Step(form, Drawn(np.uint32(effect.epoch), words))
     if isinstance(effect, LineEffect):
         form = Form("line", effect.stage, effect.stream, becomes=effect.becomes, line=effect.line)
         return Step(form, probability_words(effect.probability))
@@ -125,13 +132,12 @@ def _cells(effect: CellEffect) -> Step:
         "cell",
         effect.stage,
         effect.stream,
-        effect.epoch,
         effect.becomes,
         first=first_slab(largest),
         rest=needs_rest(largest),
         banks=effect.probabilities.shape[2],
     )
-    return Step(form, _flat(levels(effect.probabilities)))
+    return Step(form, Drawn(np.uint32(effect.epoch), _flat(levels(effect.probabilities))))
 
 
 def _flat(found: Levels) -> Levels:

@@ -114,17 +114,18 @@ def _listed_step(
         position = jnp.where(inside, position, 0)
         weight = jnp.where(inside, flat_weight[position], -1)
         return _changed(words, weight, flat_kind[position], becomes, shape)
-    key = stream_key(key, form.stream, form.epoch)
     if form.kind == "cluster":
+        key = stream_key(key, form.stream)
         geometry, sizes = shape.geometry, (form.mean_size, form.radius_cells)
         site, taken = cluster_sites(key, cells.macro, geometry, form.first, data, *sizes)
     else:
+        key, table = stream_key(key, form.stream, jnp.asarray(data.epoch)), data.levels
         hits = draw_hits(key, cells.macro, sites, form.first)
         site, (weight, kind) = hits.site, _held(hits.site, cells)
         bit = _bit(words, weight, kind, shape).astype(jnp.int32)
         bank = cells.bank[:, None] if form.banks > 1 else jnp.int32(0)
         index = (kind * form.banks + bank) * 2 + bit
-        limits = Levels(Words(*(word[index] for word in data.before)), data.rest)
+        limits = Levels(Words(*(word[index] for word in table.before)), table.rest)
         taken = come_before(hits, limits) & (weight >= 0)
     # A cell that is hit several times changes once.
     ordered = jnp.sort(jnp.where(taken, site, sites), axis=1)
