@@ -146,6 +146,61 @@ def chips(name: str | None, overrides: tuple[str, ...]) -> None:
     Console(highlight=False, width=width).print(table)
 
 
+@cli.command()
+@click.argument("name", required=False)
+def faults(name: str | None) -> None:
+    """Prints the fault models, or NAME with its parameters, their units and defaults."""
+    from pimjax.commands.faults import faults_command
+
+    faults_command(name)
+
+
+@cli.command()
+@click.argument("chip")
+@click.option(
+    "--seed", type=click.IntRange(0, (1 << 64) - 1), metavar="INTEGER", default=0, show_default=True
+)
+@click.option(
+    "--scenario",
+    default="nominal",
+    show_default=True,
+    help="A shipped scenario's name or a TOML file; docs/faults.md lists them.",
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a field of the chip."
+)
+@click.option(
+    "--data",
+    type=click.Choice(["random", "zeros", "ones"]),
+    default="random",
+    show_default=True,
+    help="What the cells hold.",
+)
+@click.option(
+    "--reads",
+    type=click.FloatRange(0, 1e9),
+    metavar="NUMBER",
+    default=1.0,
+    show_default=True,
+    help="Reads of a cell for an image, of a die without a program.",
+)
+@click.option("--model", type=_FILE, help="A compiled program (.pim) that stands on the die.")
+@click.option("--out", type=_FILE, default=Path("results/die"), show_default=True)
+def die(chip: str, scenario: str, overrides: tuple[str, ...], **options: Any) -> None:
+    """Prints what a scenario does to a die of CHIP: cells changed, expected and drawn.
+
+    Every cell of the chip by mechanism, raw bit error rate and, with a word code, words by outcome;
+    with --model the same for a program's own cells. Writes die.png (a map of the chip with its
+    errors) and die.csv (macro by macro) into --out.
+    """
+    from pimjax.commands.die import DieRequest, die_command
+
+    use_compilation_cache()
+    loaded = pimjax.load_chip(chip, parse_overrides(overrides))
+    found = pimjax.load_scenario(scenario)
+    die_command(DieRequest(chip=loaded, scenario=found, **options))
+
+
 def parse_overrides(items: tuple[str, ...]) -> dict[str, Any]:
     """{"adc.bits": 5} of ("adc.bits=5",): values as in TOML, a bare word being text."""
     overrides: dict[str, Any] = {}
