@@ -58,7 +58,7 @@ def chip_picture(
     A square a macro, a row a bank, a colour for each program: the fuller of weights the macro, the
     deeper; free macros are white, absent ones grey. Beside it the share of each bank's macros that
     is taken. `defects` (m,), numbers from 0 for every macro, become dots whose area grows with
-    them.
+    their logarithm.
     Equal floorplans give equal bytes. Raises ValueError.
     """
     if form not in ("png", "svg"):
@@ -189,7 +189,7 @@ def _overlay(axes: Any, counts: np.ndarray, shape: tuple[int, int]) -> Any:
     bank, macro = np.divmod(np.flatnonzero(counts), shape[1])
     shown = counts[counts > 0]
     area = 60 * min(1.0, (40 / max(shape)) ** 2)
+    # One cell and a whole dead macro are five powers of ten apart, and both are to be seen.
+    size = np.log1p(shown) / np.log1p(shown.max())
     label = f"defects: {counts.sum():g}, at most {shown.max():g} in a macro"
-    return axes.scatter(
-        macro, bank, s=4 + area * shown / shown.max(), color="black", linewidths=0, label=label
-    )
+    return axes.scatter(macro, bank, s=2 + area * size, color="black", linewidths=0, label=label)
