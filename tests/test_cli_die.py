@@ -195,3 +195,33 @@ def test_mistakes_in_the_arguments(die, pimjax, tmp_path):
     status, _, err = pimjax("die", "mram-pim-8")
     assert status == 2 and "did you mean 'mram-pim-8b'?" in err
     assert (tmp_path / "blocked").read_text() == ""
+
+
+def test_words_of_a_program(die, tmp_path):
+    """Seven deviations of Poisson counts: a false alarm in less than 1e-10 of seeds."""
+    overrides = SMALL | CODED
+    chip = pj.load_chip("mram-pim-8b", overrides)
+    model = model_of(conv(0, 3, 13), RELU, conv(2, 13, 17), shape=(6, 6, 3))
+    program = pj.compile(model, chip, calibration=numbers(9, 4, 6, 6, 3))
+    program.save(tmp_path / "net.pim")
+    (tmp_path / "s.toml").write_text('[[event]]\nfault = "BitFlip"\nrate = 0.02\n')
+    status, out, err = die(
+        "--model", "net.pim", "--scenario", "s.toml", "--seed", 2, overrides=overrides
+    )
+    assert status == 0, err
+    own = out[out.index("cells of its own") :]
+    kinds = ("bit flip", "clean", "corrected", "detected", "wrong bits of data")
+    for kind in kinds:
+        expected, drawn = number(own, kind)
+        spread = 64 if kind == "wrong bits of data" else 1  # of a word they come together
+        assert abs(expected - drawn) < 7 * (spread * max(1, expected)) ** 0.5
+    faults = pj.load_scenario(tmp_path / "s.toml").faults
+    die_ = pj.Die(chip, 2)
+    faulty, report = pj.inject(program, faults, die_, report=True)
+    words = [sum(own[kind] for own in report.words.values()) for kind in kinds[1:4]]
+    assert words == [number(own, kind)[1] for kind in kinds[1:4]]
+    wrong = sum(
+        int(np.bitwise_count(np.asarray(w ^ pj.weights(faulty)[n]).astype(np.uint8)).sum())
+        for n, w in pj.weights(program).items()
+    )
+    assert number(own, "wrong bits of data")[1] == wrong

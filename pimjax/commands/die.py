@@ -23,7 +23,6 @@ from pimjax.die.scenario import Scenario
 from pimjax.die.survey import Pattern, Survey, survey
 from pimjax.die.whole import macros_to_test
 from pimjax.files import write_whole
-from pimjax.memory.ecc import find_code
 from pimjax.memory.faults import ReadDisturb
 from pimjax.network.capacity import capacity_of
 from pimjax.network.program import Program
@@ -146,12 +145,11 @@ def _table(
 def _word_lines(chip: Chip, words: Words | None, mechanisms: Sequence[str]) -> list[str]:
     if words is None:
         return []
-    data = sum(words.drawn.values()) * find_code(chip.mram.ecc).k
     columns = [[f"words of {chip.mram.ecc}"], ["expected"], ["drawn"]]
     body = [(k, _number(words.expected[k]), f"{words.drawn[k]:,}") for k in words.drawn]
     wrong = words.expected_wrong_bits, words.wrong_bits
     body.append(("wrong bits of data", _number(wrong[0]), f"{wrong[1]:,}"))
-    rates = [f"{count / max(1, data):.3g}" for count in wrong]
+    rates = [f"{count / max(1, words.data_bits):.3g}" for count in wrong]
     body.append(("bit error rate", rates[0], rates[1]))
     together = any(name.startswith(_TOGETHER) for name in mechanisms)
     if together:

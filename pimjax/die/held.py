@@ -26,7 +26,7 @@ from pimjax.network.program import Program
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """What became of a program's cells: `cells` that hold weights or parity.
+    """What became of a program's cells: `cells` of weights, or of words with a code.
 
     `mechanisms`: (name, stage, expected, drawn) cells changed. `errors`: (expected, drawn) stored
     bits of weights that are wrong, of a chip with a word code after it. `words`: its outcomes.
@@ -44,7 +44,8 @@ def held_cells(
 ) -> Held:
     """What `pj.inject` does to a program, with the numbers of cells it is expected to change.
 
-    Parity cells count as ones and zeros in equal parts. Raises ValueError as `pj.inject` does.
+    Parity cells count as ones and zeros in equal parts, free cells of words as zeros. Raises
+    ValueError as `pj.inject` does.
     """
     chosen = tuple(faults)
     faulty, report = inject(program, chosen, die, report=True, uncorrectable=uncorrectable)
@@ -76,8 +77,10 @@ def held_cells(
             kind.name.lower(): sum(own[kind.name.lower()] for own in report.words.values())
             for kind in Outcome
         }
-        likely = expected_words(code, sum(counts.values()), expected.errors / max(1, total))
-        words = Words(counts, wrong, *likely)
+        count = sum(counts.values())
+        likely, wrong_data = expected_words(code, count, expected.errors / max(1, total))
+        own = floor.weights * floor.shape.planes
+        words = Words(counts, wrong, likely, wrong_data * own / max(1, count * code.k), own)
         errors = words.expected_wrong_bits, wrong
     return Held(faulty, total, mechanisms, errors, words)
 
@@ -103,8 +106,10 @@ def _cells(
             cells[number, plane] = held
             share = held.sum(axis=1, keepdims=True) / words.size
         if code is not None:
-            parity = sum(report.words[layer].values()) * code.parity_bits
-            cells[number, planes] = share * parity / 2
+            # Beside the weights: parity, half of it ones, and what is left free of words, zeros.
+            count = sum(report.words[layer].values())
+            parity, free = count * code.parity_bits, count * code.k - words.size * planes
+            cells[number, planes] = share * np.array([parity / 2 + free, parity / 2])
     return cells
 
 

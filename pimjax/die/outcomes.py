@@ -16,13 +16,14 @@ _PATTERNS = 4096
 class Words(NamedTuple):
     """Words by outcome and wrong bits of data after decoding (detected words as read).
 
-    First drawn ones, then expected ones.
+    First drawn ones, then expected ones; `data_bits` is how many bits of data there are.
     """
 
     drawn: dict[str, int]
     wrong_bits: int
     expected: dict[str, float]
     expected_wrong_bits: float
+    data_bits: int
 
 
 def expected_words(code: Code, words: int, rate: float) -> tuple[dict[str, float], float]:

@@ -135,6 +135,7 @@ def survey(
             dict(zip((kind.name.lower() for kind in Outcome), total.tolist(), strict=True)),
             wrong,
             *expected_words(code, int(total.sum()), expected.errors / cells_in_all),
+            int(total.sum()) * code.k,
         )
     return Survey(
         tested,
