@@ -56,5 +56,5 @@ lock:  ## renew requirements/*.lock from pyproject.toml
 	echo hatchling | $(COMPILE) - -c requirements/dev.lock -o requirements/core.lock
 
 clean:  ## remove the environment, caches and build products
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .jax_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,6 +11,11 @@ from tests.support import EXAMPLES
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+# Most of the suite's time is compilation: processes share it, and a second run finds it done.
+jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parents[1] / ".jax_cache"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
 settings.register_profile(
     "pimjax", deadline=None, derandomize=True, max_examples=100 * EXAMPLES, database=None
 )

@@ -90,6 +90,7 @@ def assert_judged(choice: AdcChoice, histogram, chip) -> tuple[Fraction, Fractio
     return share, squared
 
 
+@pytest.mark.slow
 @given(histograms())
 @examples(40)
 def test_the_least_squared_error_of_the_grid(case):
@@ -220,6 +221,7 @@ def array_adcs(program):
     return {layer.name: layer.op.adc for layer in layers if layer.op.place == "array"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "criterion", "checked"),
     [
@@ -294,6 +296,7 @@ def two_programs():
     return [pj.compile(wide_network(), chip, images(), adc=how) for how in ("chip", "mse")]
 
 
+@pytest.mark.slow
 def test_calibration_raises_the_signal_above_the_noise(two_programs):
     """On other images than those it saw."""
     others = images(16, seed=8)

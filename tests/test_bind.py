@@ -199,6 +199,7 @@ def sides(window, padding):
     return pairs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chip", ["none", "lossless", "signed", "offset_binary"])
 @pytest.mark.parametrize("limits", [INT8, UINT8])
 def test_a_matrix_product_is_its_formula(chip, limits):

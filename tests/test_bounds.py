@@ -58,6 +58,7 @@ def test_known_weights_without_loss_are_bounded_exactly(case):
     assert (bound.low, bound.high) == oracle.running_sum_range(w, chip)
 
 
+@pytest.mark.slow
 @examples(150)
 @given(tiny_cases(lossless=False))
 def test_known_weights_are_never_bounded_too_tightly(case):

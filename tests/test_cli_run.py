@@ -224,6 +224,7 @@ def test_two_inputs_are_refused(site):
     site.refused("two.onnx", "2 inputs", model=model)
 
 
+@pytest.mark.slow
 def test_an_adc_that_is_calibrated(site):
     out = site.folder / "x.json"
     arguments = (*SET, "--adc", "mse", "--ranges", "minmax", "--describe", "--out", out)

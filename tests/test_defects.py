@@ -45,6 +45,7 @@ def test_broken_lines_and_dead_macros_are_whole(value):
     assert {tuple(np.unique(own)) for own in macros} == {(0,), (LINES[1],)}
 
 
+@pytest.mark.slow
 def test_both_directions_count_the_same_cells():
     faults = [pj.faults.StuckAt(value=0, rate=0.05), pj.faults.StuckAt(value=1, rate=0.02)]
     by_wordline, by_bitline = defect_counts(DIE, [*faults, pj.faults.Clusters(rate=0.01)])

@@ -87,6 +87,7 @@ def test_rows_of_the_table(baseline):
     assert all((row.codes != six.codes).any() for row in flipped)
 
 
+@pytest.mark.slow
 def test_files_and_words(baseline, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("pimjax.demo.command.prepare", lambda images: baseline)
     assert run_demo(60, tmp_path / "out")

@@ -68,6 +68,7 @@ def test_one_lsb_is_the_layers_own_step():
     assert ours.any()
 
 
+@pytest.mark.slow
 def test_a_column_is_a_bitline_of_a_macro():
     """Equal errors if and only if macro and bitline are equal, over layers that share macros."""
     compiled = place(program(**{"adc.gain_sigma": 0.02}), "packed")
@@ -86,6 +87,7 @@ def test_a_column_is_a_bitline_of_a_macro():
     assert len(seen) < sum(p["column_gain"].size for p in faulty.image.values())
 
 
+@pytest.mark.slow
 def test_errors_travel_with_the_die():
     compiled = program(**FEW_BITS, **{"adc.offset_sigma_lsb": 0.5})
     here = on_die(compiled).image["t1"]["column_offset"]
@@ -118,6 +120,7 @@ def test_the_mean_of_conducting_cells_is_an_error_of_the_gain():
         assert abs(normalised[band].std() - 1) < 0.07
 
 
+@pytest.mark.slow
 def test_noise_has_a_key_of_its_own_in_every_layer_and_is_fresh_by_image():
     compiled = program(**FEW_BITS, **{"adc.noise_sigma_lsb": 0.5})
     faulty = on_die(compiled)
@@ -168,6 +171,7 @@ def test_an_accumulator_must_hold_whatever_noise_makes_of_it():
         on_die(noisy)
 
 
+@pytest.mark.slow
 def test_a_program_with_columns_is_saved(tmp_path):
     faulty = on_die(program(**FEW_BITS, **{"adc.gain_sigma": 0.02, "adc.noise_sigma_lsb": 0.3}))
     faulty.save(tmp_path / "net.pim")

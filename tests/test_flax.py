@@ -537,6 +537,7 @@ def test_binary_names_and_residuals():
     assert model.graph.layers[1].inputs == ("input", "conv")
 
 
+@pytest.mark.slow
 def test_a_module_runs_on_a_chip():
     """Inverted bottleneck, squeeze and excitation, one dimension: compiled and run, near float."""
     chip = pj.load_chip("mram-pim-digital")

@@ -247,6 +247,7 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", range(2))
 def test_the_examples_of_the_documentation_run(index, capsys):
     example = blocks("python")[index]

@@ -103,6 +103,7 @@ STEPS = {
 }
 
 
+@pytest.mark.slow
 @examples(40)
 @given(st.data())
 def test_a_chain_computes_the_same(data):

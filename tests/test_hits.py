@@ -140,6 +140,7 @@ def test_cells_fail_independently_with_the_rate(p):
     assert abs(scaled - MACROS) < 6.2 * (MACROS * variance) ** 0.5
 
 
+@pytest.mark.slow
 def test_counts_of_a_macro_are_poisson():
     """Hits (not cells) of slab 0 on 1000 sites: 7.8 on average, cut into bins; alarm 1e-9."""
     macros = np.arange(30_000, dtype=np.uint32)
@@ -163,6 +164,7 @@ def test_times_are_uniform_within_a_slab_and_from_slab_to_slab():
     assert_uniform(np.bincount(early >> 20, minlength=16))
 
 
+@pytest.mark.slow
 def test_what_fails_at_a_rate_fails_at_any_higher_one():
     before = np.zeros((MACROS, SITES), bool)
     for p in (0, 1e-12, 1e-9, 1e-6, 3e-5, 2.0**-10, 2.0**-10 * 1.001, 5e-3, 0.0155):

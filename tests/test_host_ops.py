@@ -335,6 +335,7 @@ def host_network() -> Program:
     return Program(Plan(chip.bitline(), graph), image, chip)
 
 
+@pytest.mark.slow
 def test_neither_batch_nor_trace_changes_a_bit_of_a_host_layer():
     images = np.random.default_rng(7).normal(0, 2, (16, *SHAPE)).astype(np.float32)
     program = host_network()

@@ -130,6 +130,7 @@ def test_the_network_is_the_oracles(engine):
     assert stats["first"].clipped_low == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
 def test_batches_and_their_padding_leave_no_trace(batch_size):
     codes, stats = collected(run.batches(program(), IMAGES, batch_size))

@@ -62,6 +62,7 @@ def test_padding_never_wins_even_over_the_lowest_code():
     assert np.asarray(got.output).tolist() == [[[[-(2**31)]]]]
 
 
+@pytest.mark.slow
 @examples(15)
 @given(
     st.integers(0, 99),

@@ -165,6 +165,7 @@ def test_weights_bias_and_factor_are_those_of_the_scales():
     assert here.ops() == [QuantizedConv, QuantizedConv]
 
 
+@pytest.mark.slow
 def test_a_relu_becomes_the_clamp_of_the_layer_before_it():
     here = found(conv(1, 4, 4), RELU, dense(2, 4, 4), (Unary("clip", (0.0, 0.5)), {}), RELU)
     assert list(here.layers) == ["t1", "t3", "t4"]

@@ -71,6 +71,7 @@ def test_a_macro_is_given_up_exactly_where_bad_cells_stay_in_use():
         assert enough != left
 
 
+@pytest.mark.slow
 def test_a_stuck_cell_is_replaced_by_its_line():
     own = chip()
     compiled = program(own)

@@ -240,6 +240,7 @@ def test_nothing_lost_is_exact(name):
     assert str(report).count("exact") == 3
 
 
+@pytest.mark.slow
 def test_a_narrow_accumulator_does_not_narrow_what_it_is_compared_with():
     """Codes of 2 bits need 11 bits; exact sums of 72 products, all of them positive, need more."""
     model = model_of(conv(0, 3, 8), RELU, conv(2, 8, 8), shape=SHAPE)

@@ -79,6 +79,7 @@ def right() -> dict[str, tuple]:
     }
 
 
+@pytest.mark.slow
 def test_one_compilation_per_batch_shape():
     running._run.clear_cache()
     for images in (IMAGES, IMAGES[::-1], IMAGES[:3]):
@@ -100,6 +101,7 @@ def test_codes_and_real_numbers_whatever_the_batch(batch_size):
     assert reals.tolist() == ((right()["dense"][1] + 5) * 0.25).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
 def test_a_trace_has_every_layer(batch_size):
     outputs, trace = pj.run(program(), IMAGES, batch_size=batch_size, trace=True)
@@ -200,6 +202,7 @@ def test_numbers_that_are_not_finite_are_refused_with_their_place(value, shown, 
         pj.run(program(), images, batch_size=2, trace=trace)
 
 
+@pytest.mark.slow
 def test_large_numbers_are_held_to_the_range():
     images = np.full((1, *SHAPE), 3e38)
     assert (pj.run(program(), images) == pj.run(program(), np.full((1, *SHAPE), 99.0))).all()

@@ -61,6 +61,7 @@ def with_own_adc():
 PROGRAMS = [test_network.program, test_describe.program, with_own_adc]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", PROGRAMS)
 def test_what_is_loaded_equals_what_was_saved(make, tmp_path):
     program = make()

@@ -50,6 +50,7 @@ def test_a_scrub_of_a_faultless_memory_changes_nothing():
     assert counts["clean"] == sum(counts.values()) and wrong == 0
 
 
+@pytest.mark.slow
 def test_a_stuck_cell_takes_part_in_every_scrub():
     """What a scrub writes is stuck again; a flip beside a stuck cell makes two errors."""
     compiled = program()

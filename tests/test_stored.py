@@ -27,6 +27,7 @@ def chips(draw):
     )
 
 
+@pytest.mark.slow
 @given(chips(), st.data())
 @examples(200)
 def test_bits_of_words_are_the_oracles_cells(chip, data):

@@ -63,6 +63,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("index", "coded", "pattern"), CASES)
 def test_a_survey_counts_what_a_program_meets(index, coded, pattern):
     chip = pj.load_chip("mram-pim-8b", SMALL | WEAK | (CODED if coded else {}))
@@ -97,6 +98,7 @@ def test_a_scrub_is_that_of_a_program(code):
     assert abs(scrub.drawn - scrub.expected) < 7 * sqrt(scrub.expected)
 
 
+@pytest.mark.slow
 def test_macros_one_by_one_are_the_macros_together():
     chip = pj.load_chip("mram-pim-8b", SMALL)
     die, faults = pj.Die(chip, 1), [F.BitFlip(rate=0.02), F.StuckAt(value=1, rate=0.05)]
@@ -145,6 +147,7 @@ def test_drawn_counts_are_as_expected(overrides, pattern):
     assert compared >= 5
 
 
+@pytest.mark.slow
 def test_expected_clusters_count_overlaps_and_edges():
     """Against cells of many dies: mean of 400 macros, 7 deviations of clusters of 12 cells."""
     chip = pj.load_chip("mram-pim-8b", SMALL | {"array.macros_per_bank": 200})

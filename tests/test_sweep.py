@@ -49,14 +49,18 @@ DENSE = [
 ]
 
 
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("settings", "overrides"),
     [
         (FLIPS, {}),
-        (MIXED, {}),
-        (DENSE, {}),
-        (FLIPS, {"precision.weight_encoding": "differential", "precision.cell_bits": 2}),
-        (FLIPS, {"array.readout": "digital", "mram.ecc": "secded-72-64"}),
+        slow(MIXED, {}),
+        slow(DENSE, {}),
+        slow(FLIPS, {"precision.weight_encoding": "differential", "precision.cell_bits": 2}),
+        slow(FLIPS, {"array.readout": "digital", "mram.ecc": "secded-72-64"}),
     ],
     ids=["flips", "lists", "cell by cell", "differential", "words"],
 )
@@ -78,6 +82,7 @@ def test_a_sweep_is_injection_die_by_die(settings, overrides):
     assert len(traces) == 1
 
 
+@pytest.mark.slow
 def test_dies_and_rates_map_together_into_outputs():
     """One compiled function: dies x rates, through the network."""
     compiled = program()
@@ -108,6 +113,7 @@ def test_settings_that_cannot_share_a_compilation():
         Sweep(compiled, [[pj.faults.FlipCount(3)]])
 
 
+@pytest.mark.slow
 def test_dense_layers_have_cells_too():
     model = model_of(dense(0, 40, 9), shape=(40,))
     chip = pj.load_chip("mram-pim-8b")

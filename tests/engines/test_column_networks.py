@@ -54,6 +54,7 @@ def flat():
 ALL = {"column_gain": 3000, "column_offset": 150, "column_bow": 100, "noise_sigma": 120}
 
 
+@pytest.mark.slow
 def test_an_image_draws_its_noise_by_its_number():
     noisy = program(**ALL)
     whole = pj.run(noisy, IMAGES, codes=True)

@@ -26,6 +26,7 @@ def every_pair(dtype) -> np.ndarray:
     return np.stack(np.meshgrid(line, line), axis=-1).astype(dtype)[None]
 
 
+@pytest.mark.slow
 @examples(20)
 @given(st.sampled_from(["ADD", "SUB", "MUL"]), seeds, kinds, scales, scales, activations)
 def test_arithmetic_of_all_pairs(folder, kind, seed, dtype, a_scale, b_scale, activation):
@@ -43,6 +44,7 @@ def test_arithmetic_of_all_pairs(folder, kind, seed, dtype, a_scale, b_scale, ac
     check(folder, net, every_pair(dtype)[..., :1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
 @pytest.mark.parametrize("other", [(1, 4, 3, 2), (1, 1, 1, 2), (1, 4, 3, 1)])
 def test_arithmetic_of_two_tensors(folder, kind, other):
@@ -58,6 +60,7 @@ def test_arithmetic_of_two_tensors(folder, kind, other):
     check(folder, net, codes(rng, np.int8, (2, 4, 3, 2)), ("y", "z"))
 
 
+@pytest.mark.slow
 @examples(50)
 @given(
     st.sampled_from(["RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "HARD_SWISH"]),

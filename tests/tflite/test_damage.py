@@ -108,6 +108,7 @@ def test_every_truncation(sound, tmp_path):
     assert errors > 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_bytes(sound, tmp_path, seed):
     """Whatever is read instead, the answer comes soon and is a model or a sentence."""
@@ -123,6 +124,7 @@ def test_damaged_bytes(sound, tmp_path, seed):
     assert errors > 5
 
 
+@pytest.mark.slow
 def test_lengths_that_claim_too_much(sound, tmp_path):
     """Vectors of 2^31 elements cost neither memory nor time, or this test would not end."""
     data, path = bytearray(sound.read_bytes()), tmp_path / "long.tflite"

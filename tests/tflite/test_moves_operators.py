@@ -16,6 +16,7 @@ from tests.tflite.support import (
 )
 
 
+@pytest.mark.slow
 @examples(10)
 @given(seeds, st.booleans())
 def test_concatenation_of_uint8_rescales(folder, seed, equal):

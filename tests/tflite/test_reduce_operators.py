@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from tests.tflite.support import (
 )
 
 
+@pytest.mark.slow
 @examples(16)
 @given(
     seeds, kinds, st.sampled_from(["AVERAGE_POOL_2D", "MAX_POOL_2D"]),
@@ -44,6 +46,7 @@ def test_pooling(folder, seed, dtype, kind, window, stride, padding, activation)
     check(folder, net, x)
 
 
+@pytest.mark.slow
 @examples(14)
 @given(seeds, kinds, scales, st.sampled_from([((1, 2), True), ((-2, 1), False), ((-1,), False)]))
 def test_mean(folder, seed, dtype, in_scale, case):
@@ -59,6 +62,7 @@ def test_mean(folder, seed, dtype, in_scale, case):
     check(folder, net, x)
 
 
+@pytest.mark.slow
 @examples(16)
 @given(seeds, kinds, st.floats(2.0**-12, 4.0, width=32), st.sampled_from([300]))
 def test_softmax(folder, seed, dtype, scale, depth):
@@ -74,6 +78,7 @@ def test_softmax(folder, seed, dtype, scale, depth):
     check(folder, net, x)
 
 
+@pytest.mark.slow
 def test_softmax_of_many_equal_inputs():
     """LiteRT's kernel stops the process here; 256 / 600 is rounded to nothing."""
     exp = jnp.asarray(exponentials(0.1, 256))
