@@ -101,6 +101,7 @@ def test_the_least_squared_error_of_the_grid(case):
     assert squared <= best * (1 + Fraction(1, 10**9))
 
 
+@pytest.mark.slow
 @given(histograms(), st.sampled_from([0.0, 0.001, 0.01, 0.1, 0.5]))
 @examples(60)
 def test_the_smallest_step_that_clips_little_enough(case, limit):
@@ -257,6 +258,7 @@ def test_what_is_reported_is_what_happens(name, criterion, checked, monkeypatch)
             assert stats.clipped_share <= float(criterion.partition(":")[2])
 
 
+@pytest.mark.slow
 def test_some_conversions_speak_for_all(monkeypatch):
     """Some of 36 pixels of 8 images: the step that clips 5 % of them is about the same."""
     chip, values = chip_of(), images(IMAGES)
@@ -271,6 +273,7 @@ def test_some_conversions_speak_for_all(monkeypatch):
         assert some == pytest.approx(every, rel=0.3)
 
 
+@pytest.mark.slow
 def test_images_are_spread_over_all_that_are_given():
     """The first eight are dark; what is chosen must know the others."""
     chip = chip_of()
@@ -306,6 +309,7 @@ def test_calibration_raises_the_signal_above_the_noise(two_programs):
         assert after.sqnr_db > before.sqnr_db + 1
 
 
+@pytest.mark.slow
 def test_the_settings_stay_with_the_program(two_programs, tmp_path):
     program, values = two_programs[1], images()
     held = array_adcs(program)
@@ -325,6 +329,7 @@ def test_the_settings_stay_with_the_program(two_programs, tmp_path):
         assert (f"offset {adc.offset}" in lines[name]) == (adc.offset != 0)
 
 
+@pytest.mark.slow
 def test_settings_of_single_layers():
     chip, values = chip_of(), images()
     choices = calibrate_adc(quantized(chip, values), chip, values)

@@ -619,6 +619,7 @@ def test_where_nothing_can_be_written(site, option):
         site.refused(".pim", arguments=("--save", site.folder / "x.bin"))
 
 
+@pytest.mark.slow
 def test_a_saved_program_is_settled(site, reference):
     program = reference[0]
     saved = site.folder / "net.pim"

@@ -30,6 +30,7 @@ def test_the_split_is_balanced_and_disjoint():
     assert not any(image.tobytes() in test for image in calibration)
 
 
+@pytest.mark.slow
 def test_the_float_network_is_as_accurate_as_recorded():
     record = json.loads((resources.files("pimjax.demo") / "training.json").read_text())
     assert record["test_accuracy"] >= 0.985

@@ -85,6 +85,7 @@ def chains(draw):
     return model_of(*steps, shape=SHAPE)
 
 
+@pytest.mark.slow
 @given(chains())
 @examples(12)
 def test_the_function_stays(model):

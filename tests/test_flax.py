@@ -122,6 +122,7 @@ def test_vgg_digits_layer_by_layer():
     assert model.graph.layers[0].origin == ("convs.0",)
 
 
+@pytest.mark.slow
 def test_tensors_are_the_outputs_of_the_submodules():
     conv = nnx.Conv(4, 3, (3, 3), rngs=rngs())
     norm = scrambled(nnx.BatchNorm(3, rngs=rngs()))
@@ -276,6 +277,7 @@ def test_learned_slopes():
     assert names(model) == ["layers.0", "layers.1", "layers.2"]
 
 
+@pytest.mark.slow
 def test_softmax_and_means():
     assert ops(of(nnx.softmax, (7,))) == [Softmax(0)]
     assert ops(of(lambda x: nnx.softmax(x, axis=1))) == [Softmax(0)]
@@ -325,6 +327,7 @@ MOVES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MOVES)
 def test_moves(name):
     of(MOVES[name])

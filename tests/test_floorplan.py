@@ -215,6 +215,7 @@ def pixels(data):
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
+@pytest.mark.slow
 def test_the_map_as_a_picture():
     plan = Floorplan(CHIP).add("first", program_of(CHIP, ((256, 64 * 700), 1)))
     plan = plan.add("second", program_of(CHIP, ((256, 64 * 300), 1)))

@@ -102,6 +102,7 @@ def test_locate_and_content_are_those_of_shelves_filled_by_hand(chip_and_macro, 
             assert used == (tuple(address) in cells)
 
 
+@pytest.mark.slow
 @given(chips(), shapes())
 @examples(8)
 def test_jax_arrays_give_the_same(chip_and_macro, layer):

@@ -277,6 +277,7 @@ def test_max_pooling_is_on_codes():
     assert (here.codes("t1") == right).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("op", "window", "stride", "padding"),
     [

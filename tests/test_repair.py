@@ -134,6 +134,7 @@ def test_words_of_a_code_cross_repaired_lines():
     assert sum(c["detected"] + c["miscorrected"] for c in counts) == 0
 
 
+@pytest.mark.slow
 def test_macros_are_ranked_by_the_errors_of_a_survey():
     own = chip()
     die = pj.Die(own, 5)

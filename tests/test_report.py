@@ -104,6 +104,7 @@ def test_a_float_network_in_plain_numpy():
     assert report.layers[-1].sqnr_db == pytest.approx(want, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "adc",
     [

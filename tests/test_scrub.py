@@ -76,6 +76,7 @@ def test_scrubs_keep_their_place_among_faults_at_rest():
     assert kinds == ["PlaceEffect", "ScrubEffect", "PlaceEffect", "CellEffect"]
 
 
+@pytest.mark.slow
 def test_weak_cells_fail_again():
     """Two intervals of retention with spread: cells of the first fail again far above chance.
 

@@ -145,6 +145,7 @@ def test_statistics_under_trace_can_be_printed():
     assert seen == [f"Stats(per_row={2 * 9}, counts traced)"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
 def test_weights_known_before_tracing_count(kind):
     """Weights that a jitted function closes over are known: their own bound decides."""

@@ -45,9 +45,9 @@ class UncorrectableError(ValueError):
 class Injection:
     """What was done to the cells of a program.
 
-    `changed`: cells of weights (of words with a code: all cells) that changed, for each step in order, under the
-    name of its mechanism. `words`: of a chip with a word code, how many words of each layer had
-    which outcome.
+    `changed`: how many cells each step changed, in order, under the name of its mechanism: cells of
+    weights, and all cells of words with a code. `words`: of a chip with such a code, how many words
+    of each layer had which outcome.
     """
 
     changed: tuple[tuple[str, int], ...]

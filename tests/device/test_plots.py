@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from pimjax.memory.device.plots import PLOTS, draw_all
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
+@pytest.mark.slow
 def test_every_law_is_drawn_and_shown(tmp_path):
     first, second = draw_all(tmp_path / "a"), draw_all(tmp_path / "b")
     assert len(first) == len(PLOTS)

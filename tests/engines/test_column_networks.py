@@ -67,6 +67,7 @@ def test_an_image_draws_its_noise_by_its_number():
         pj.run(noisy, IMAGES, first=-1)
 
 
+@pytest.mark.slow
 def test_errors_are_saved_and_loaded(tmp_path):
     noisy = program(**ALL)
     noisy.save(tmp_path / "noisy.pim")

@@ -53,7 +53,7 @@ def faulty_pairs(draw):
 
 
 @pytest.mark.parametrize("engine", EVERY_ENGINE)
-@examples(6)
+@examples(3)
 @given(case=faulty_pairs())
 def test_cells_on_both_sides(engine, case):
     chip, x, w, common = case

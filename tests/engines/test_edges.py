@@ -211,6 +211,7 @@ WIDE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulator_bits", [8, 32])
 def test_saturation_sees_sums_beyond_32_bits(accumulator_bits):
     """300 * 4095 * 2048 = 2.5e9: only an engine with 64-bit sums saturates rightly."""
@@ -302,6 +303,7 @@ def test_engines_agree_with_the_table():
     assert pj.engines(pj.load_chip("mram-pim-8b", {"adc.noise_sigma_lsb": 0.5})) == ()
 
 
+@pytest.mark.slow
 def test_every_engine_gives_the_statistics_of_every_other():
     """Known by hand: all bits of 15 and of -1 are ones, 128 rows, so all 16 conversions clip."""
     chip = make_chip(act_bits=4, weight_bits=4)

@@ -73,12 +73,12 @@ def check(engine: str, case: Case) -> None:
 
 @pytest.mark.parametrize("engine", EVERY_ENGINE)
 class TestEngine:
-    @examples(14)
+    @examples(7)
     @given(case=products())
     def test_matmul(self, engine, case):
         check(engine, case)
 
-    @examples(12)
+    @examples(6)
     @given(case=convolutions())
     def test_conv2d(self, engine, case):
         check(engine, case)

@@ -49,6 +49,7 @@ def faulty_sites(program, faulty) -> dict[tuple[int, int, int, int], tuple[bool,
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("faults", [SPARSE, DENSE], ids=["by list", "by cell"])
 def test_order_of_the_list_and_of_calls(faults):
     program, die = program_of(CHIP, a=A, b=B), pj.Die(CHIP, 5)

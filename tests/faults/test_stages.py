@@ -226,6 +226,7 @@ def test_cells_all_alike_fail_again_by_chance():
     assert abs((one & second).sum() - expected) < 6.5 * sqrt(expected)
 
 
+@pytest.mark.slow
 def test_weak_cells_fail_again():
     """With a spread the failing sets of two intervals have many cells in common."""
     one, second = two_intervals(0.08, 75.0)

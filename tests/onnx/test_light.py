@@ -57,6 +57,7 @@ def with_random_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     sometimes(

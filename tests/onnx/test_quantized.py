@@ -93,6 +93,7 @@ def test_qlinear_conv_at_the_extremes():
             assert_same(got, runtime(model, x, extra=["y"])["y"])
 
 
+@pytest.mark.slow
 @examples(6)
 @given(seeds, types, weight_types, convolutions, st.booleans())
 def test_conv_integer(seed, kind, weight_kind, settings, zero):
@@ -146,6 +147,7 @@ def test_products(seed, kind, weight_kind, per_channel, zero, with_output):
         assert (trace["g"].codes == runtime(model, x, extra=["g"])["g"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight_kind", [np.uint8, np.int8])
 @pytest.mark.parametrize("op", ["MatMulInteger", "ConvInteger"])
 def test_dynamic_layers(op, weight_kind):

@@ -1,6 +1,7 @@
 """Functions, pools and conversions of codes, over all codes, with ONNX Runtime as the oracle."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
@@ -123,6 +124,7 @@ def test_global_average_pool(seed, kind, height, width):
     assert_same(on_codes(model, x), runtime(model, x)["y"])
 
 
+@pytest.mark.slow
 @examples(15)
 @given(
     seeds,
@@ -145,6 +147,7 @@ def test_average_pool(seed, kind, window, stride, count_padding):
     assert_same(on_codes(model, x), runtime(model, x)["y"])
 
 
+@pytest.mark.slow
 @examples(15)
 @given(seeds, types)
 def test_quantize_and_back(seed, kind):
