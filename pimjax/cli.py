@@ -93,8 +93,15 @@ _FILE = click.Path(path_type=Path)
 @click.option("--limit", type=click.IntRange(1), help="Take only the first images.")
 @click.option("--describe", is_flag=True, help="Print how the layers are laid on the chip.")
 @click.option("--report", is_flag=True, help="Print noise, clipping and range layer by layer.")
+@click.option(
+    "--die",
+    type=click.IntRange(0, (1 << 64) - 1),
+    metavar="SEED",
+    help="Run on this die: its columns, and what --scenario did to it.",
+)
+@click.option("--scenario", help="What happened to the die: a shipped scenario or a TOML file.")
 @click.option("--out", type=_FILE, help="Write decisions and statistics as JSON.")
-@click.option("--save", type=_FILE, help="Write the compiled program (.pim).")
+@click.option("--save", type=_FILE, help="Write the program that ran (.pim).")
 def run(chip: str | None, overrides: tuple[str, ...], **options: Any) -> None:
     """Runs MODEL (.onnx, .tflite or .pim) bit by bit: prints accuracy and a saturation table.
 

@@ -49,8 +49,9 @@ def test_the_options_of_demo_and_run_parse():
     demos = [c.split()[2:] for c in commands() if c.startswith("pimjax demo")]
     parsed = [cli.demo.make_context("demo", options).params for options in demos]
     assert parsed[0]["images"] == 200 and parsed[1]["imagenet"]
-    (line,) = [c.split()[2:] for c in commands() if c.startswith("pimjax run")]
-    assert cli.run.make_context("run", line).params["adc"] == "mse"
+    runs = [c.split()[2:] for c in commands() if c.startswith("pimjax run")]
+    parsed = [cli.run.make_context("run", options).params for options in runs]
+    assert parsed[0]["adc"] == "mse" and parsed[1]["scenario"] in pj.scenario_names()
 
 
 def test_the_quoted_error_is_what_is_printed(capsys):

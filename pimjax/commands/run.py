@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pimjax.array.engines import select
-from pimjax.chip.arithmetic import require_supported
 from pimjax.chip.schema import Chip
 from pimjax.commands.images import Images, load_labels, open_images
+from pimjax.commands.on_die import Choice, choose, put, require_die
 from pimjax.commands.outcome import Outcome, accuracy_lines, collect, saturation_table
 from pimjax.commands.pixels import pixel_rule
 from pimjax.files import write_whole
@@ -61,6 +61,8 @@ class Request:
     limit: int | None = None
     describe: bool = False
     report: bool = False
+    die: int | None = None
+    scenario: str | None = None
     out: Path | None = None
     save: Path | None = None
 
@@ -80,13 +82,18 @@ def run_command(request: Request) -> None:
     width = None if sys.stdout.isatty() else 120
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
     started = time.perf_counter()
-    _require_sound(request)
+    choice = choose(request.die, request.scenario)
+    _require_sound(request, choice)
     opened = _saved(request) if request.is_saved else load_model(request.model)
     images, rule = _images(request, request.images, opened, request.limit)
     labels = None
     if request.labels is not None:
         labels = load_labels(request.labels, images, request.label_offset)
     program = _program(request, opened, images)
+    require_die(program.chip, choice)
+    happened: list[str] = []
+    if choice is not None:
+        program, happened = put(program, choice)
     if labels is not None:
         _require_classes(program, labels)
     ready = time.perf_counter() - started
@@ -96,6 +103,8 @@ def run_command(request: Request) -> None:
         f"{request.model.name} on {program.chip.name} ({converter}), {len(images)} images from "
         f"{images.source}, pixels {rule}; ready in {ready:.0f} s"
     )
+    for line in happened:
+        console.print(line)
     if request.describe:
         console.print(describe(program).table(120))
     outcome, images_per_s = _run(program, images, labels, request.batch_size, console)
@@ -114,7 +123,7 @@ def run_command(request: Request) -> None:
         console.print(f"wrote {path}")
 
 
-def _require_sound(request: Request) -> None:
+def _require_sound(request: Request, choice: Choice | None) -> None:
     """Refuses before the work what would be refused, or cannot be written, after it."""
     for path in filter(None, (request.out, request.save)):
         _require_writable(path)
@@ -132,8 +141,8 @@ def _require_sound(request: Request) -> None:
     if request.adc != "chip":
         clip_limit(request.adc)
     if request.chip is not None:
-        require_supported(request.chip)
-        select(request.engine, request.chip.bitline())
+        require_die(request.chip, choice)
+        select(request.engine, request.chip.bitline(), request.chip.has_column_errors)
 
 
 def _require_writable(path: Path) -> None:
@@ -278,6 +287,8 @@ def _record(
         "model": str(request.model),
         "program": program.digest,
         "chip": program.chip.to_toml(),
+        "die": request.die,
+        "scenario": request.scenario,
         "images": str(request.images),
         "pixels": rule,
         "count": len(outcome.decisions),
