@@ -57,7 +57,7 @@ class Injection:
 @overload
 def inject(
     program: Program,
-    faults: Iterable[Fault],
+    faults: Iterable[Fault] | Fault,
     die: Die,
     *,
     report: Literal[False] = ...,
@@ -66,7 +66,7 @@ def inject(
 @overload
 def inject(
     program: Program,
-    faults: Iterable[Fault],
+    faults: Iterable[Fault] | Fault,
     die: Die,
     *,
     report: Literal[True],
@@ -76,7 +76,7 @@ def inject(
 
 def inject(
     program: Program,
-    faults: Iterable[Fault],
+    faults: Iterable[Fault] | Fault,
     die: Die,
     *,
     report: bool = False,
@@ -96,6 +96,8 @@ def inject(
     The same die, fault and address give the same result whatever else is on the chip. Raises
     ValueError for a die of another chip, layers, planes or addresses that are not there.
     """
+    _require_types(program, die)
+    faults = (faults,) if isinstance(faults, FAULTS) else faults
     die.require_own(program)
     if uncorrectable not in POLICIES:
         raise ValueError(f"uncorrectable = {uncorrectable!r}: {', '.join(POLICIES)} expected")
@@ -124,6 +126,16 @@ def inject(
     return faulty, Injection(tuple(zip(names, totals, strict=True)), words)
 
 
+def _require_types(program: Any, die: Any) -> None:
+    if not isinstance(program, Program):
+        raise TypeError(
+            f"program: {type(program).__name__} given; pass what pj.compile or pj.load_program "
+            f"returns"
+        )
+    if not isinstance(die, Die):
+        raise TypeError(f"die: {type(die).__name__} given; pass a pj.Die(chip, seed)")
+
+
 def surroundings(program: Program) -> Surroundings:
     """What faults may know of a program and its chip."""
     chip, floor = program.chip, floor_of(program)
@@ -145,6 +157,8 @@ def effects_of(faults: Iterable[Fault], around: Surroundings) -> list[Effect]:
     """The effects of faults; several of one kind that acts anew each time are numbered."""
     effects: list[Effect] = []
     seen: dict[str, int] = {}
+    if not isinstance(faults, Iterable):
+        raise TypeError(f"faults: {faults!r} given; a list of pj.faults expected")
     for fault in faults:
         if type(fault) not in FAULTS:
             known = ", ".join(kind.__name__ for kind in FAULTS)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -136,8 +137,30 @@ def test_refused_by_the_program(fault, kind, what, remedy):
     refused(lambda: pj.inject(PROGRAM, [fault], pj.Die(CHIP)), kind, what, remedy)
 
 
-def test_a_fault_that_is_no_list():
-    refused(lambda: pj.inject(PROGRAM, f.BitFlip(rate=0.1), pj.Die(CHIP)), TypeError, "")
+def test_a_single_fault_is_a_list_of_one():
+    alone, listed = (pj.inject(PROGRAM, given, pj.Die(CHIP)) for given in (ONE, [ONE]))
+    assert alone.digest == listed.digest != PROGRAM.digest
+
+
+ONE = f.BitFlip(rate=0.1)
+
+NO_PROGRAM_OR_DIE = [
+    ((None, [ONE], pj.Die(CHIP)), "program: NoneType given"),
+    ((PROGRAM, [ONE], CHIP), "die: Chip given"),
+    ((PROGRAM, None, pj.Die(CHIP)), "faults: None given"),
+]
+
+
+@pytest.mark.parametrize(("given", "what"), NO_PROGRAM_OR_DIE, ids=["program", "die", "faults"])
+def test_what_is_no_program_and_no_die(given, what):
+    refused(lambda: pj.inject(*given), TypeError, what)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, jnp.float32])
+def test_scalars_of_arrays_are_numbers(kind):
+    fault = f.BitFlip(rate=kind(0.25))
+    assert fault == f.BitFlip(rate=0.25)
+    assert type(fault.rate) is float
 
 
 def test_dies_of_other_chips():

@@ -8,7 +8,13 @@ from typing import ClassVar
 import numpy as np
 
 from pimjax.memory.effects import CellEffect, Stage, Surroundings, chosen_cells
-from pimjax.memory.faults.parameters import names, numbers, parameter, require_probability
+from pimjax.memory.faults.parameters import (
+    names,
+    numbers,
+    parameter,
+    plain_numbers,
+    require_probability,
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class BitFlip:
     banks: tuple[int, ...] | None = parameter("banks hit", "", None)
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         apart = self.p01 is not None or self.p10 is not None
         if (self.rate is None) != apart:
             raise ValueError("BitFlip: give rate, or p01 and p10 for 0s and 1s apart")

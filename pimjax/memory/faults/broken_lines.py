@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pimjax.memory.effects import LineEffect, Stage, Surroundings
-from pimjax.memory.faults.parameters import parameter, require_bit, require_probability
+from pimjax.memory.faults.parameters import (
+    parameter,
+    plain_numbers,
+    require_bit,
+    require_probability,
+)
 
 _RATE = "probability that a {} is broken"
 _VALUE = "what its cells read"
@@ -20,6 +25,7 @@ class _Broken:
     line: ClassVar[str]
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         name = type(self).__name__
         require_probability(f"{name}.rate", self.rate)  # type: ignore[attr-defined]
         require_bit(f"{name}.value", self.value)  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from typing import ClassVar
 from pimjax.memory.effects import ClusterEffect, Stage, Surroundings
 from pimjax.memory.faults.parameters import (
     parameter,
+    plain_numbers,
     require_bit,
     require_number,
     require_probability,
@@ -36,6 +37,7 @@ class Clusters:
     value: int = parameter("what the cells read", "bit", 0)
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         require_probability("Clusters.rate", self.rate)
         require_number("Clusters.mean_size", self.mean_size, 1, 64)
         require_number("Clusters.radius_cells", self.radius_cells, 0, 64)

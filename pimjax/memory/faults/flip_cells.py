@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from pimjax.memory.effects import PlaceEffect, Stage, Surroundings
-from pimjax.memory.faults.parameters import parameter
+from pimjax.memory.faults.parameters import parameter, plain_numbers
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class FlipCells:
     addresses: tuple[tuple[int, ...], ...] = parameter("physical addresses of the cells", "")
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         addresses = tuple(_address(item) for item in self.addresses)
         object.__setattr__(self, "addresses", tuple(dict.fromkeys(addresses)))
 

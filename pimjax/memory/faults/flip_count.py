@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pimjax.memory.effects import CountEffect, Stage, Surroundings, chosen_cells
-from pimjax.memory.faults.parameters import names, numbers, parameter
+from pimjax.memory.faults.parameters import names, numbers, parameter, plain_numbers
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class FlipCount:
     planes: tuple[int, ...] | None = parameter("bits of the weights hit, 0 the lowest", "", None)
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         if isinstance(self.count, bool) or not hasattr(self.count, "__index__") or self.count < 0:
             raise ValueError(f"FlipCount.count = {self.count!r}: an integer from 0 expected")
         object.__setattr__(self, "layers", names("FlipCount.layers", self.layers))

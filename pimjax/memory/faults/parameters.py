@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import field, fields
 from typing import Any
 
+import numpy as np
+
 REQUIRED = object()
 
 
@@ -27,6 +29,14 @@ def described(fault: type) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def plain_numbers(fault: Any) -> None:
+    """Makes Python numbers of a fault's parameters that are scalars of NumPy or JAX."""
+    for item in fields(fault):
+        value = getattr(fault, item.name)
+        if hasattr(value, "item") and getattr(value, "shape", None) == ():
+            object.__setattr__(fault, item.name, value.item())
+
+
 def require_probability(name: str, value: Any) -> None:
     """Refuses what is no probability. Raises TypeError, ValueError."""
     require_number(name, value)
@@ -36,11 +46,14 @@ def require_probability(name: str, value: Any) -> None:
 
 def require_number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> None:
     """Refuses what is no finite number from `low` to `high`. Raises TypeError, ValueError."""
-    if isinstance(value, bool) or not hasattr(value, "__float__") or hasattr(value, "shape"):
+    # A zero-dimensional array is a number, such as those of np.logspace.
+    is_array = getattr(value, "shape", ()) != ()
+    if isinstance(value, bool | np.bool_) or not hasattr(value, "__float__") or is_array:
         raise TypeError(f"{name} = {value!r}: a number expected")
     if not math.isfinite(value) or not low <= value <= high:
         ends = f"from {low:g}" if high == math.inf else f"in {low:g}..{high:g}"
-        raise ValueError(f"{name} = {value!r}: a number {ends} expected")
+        what = "a finite number" if low == -math.inf else f"a number {ends}"
+        raise ValueError(f"{name} = {value!r}: {what} expected")
 
 
 def require_bit(name: str, value: Any) -> None:

@@ -12,7 +12,7 @@ from pimjax.memory.device.field import stability_in_field
 from pimjax.memory.device.limits import kelvin
 from pimjax.memory.device.thermal import stability_ratio
 from pimjax.memory.effects import Stage, Surroundings, WeakCellEffect
-from pimjax.memory.faults.parameters import parameter, require_bit, require_number
+from pimjax.memory.faults.parameters import parameter, plain_numbers, require_bit, require_number
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class ReadDisturb:
     field_t: float = parameter("external field along the axis; positive favours P", "T", 0.0)
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         require_number("ReadDisturb.inferences", self.inferences, 0)
         require_number("ReadDisturb.activity", self.activity, 0, 1)
         kelvin("ReadDisturb.temperature_k", self.temperature_k)

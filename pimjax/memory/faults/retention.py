@@ -13,7 +13,7 @@ from pimjax.memory.device.limits import kelvin, within
 from pimjax.memory.device.retention import retention_by_class
 from pimjax.memory.device.thermal import TemperatureProfile
 from pimjax.memory.effects import CellEffect, Stage, Surroundings, WeakCellEffect
-from pimjax.memory.faults.parameters import parameter, require_number
+from pimjax.memory.faults.parameters import parameter, plain_numbers, require_number
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Retention:
     field_t: float = parameter("external field along the axis; positive favours P", "T", 0.0)
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         single = self.time_s is not None and self.temperature_k is not None
         if single == (self.profile is not None):
             raise ValueError("Retention: give time_s and temperature_k, or a profile of both")

@@ -9,7 +9,7 @@ import numpy as np
 
 from pimjax.memory.device.sensing import sense_error_rate
 from pimjax.memory.effects import CellEffect, Stage, Surroundings
-from pimjax.memory.faults.parameters import parameter, require_number
+from pimjax.memory.faults.parameters import parameter, plain_numbers, require_number
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class SensingErrors:
     read: int = parameter("which read it is: another number, fresh errors", "", 0)
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         if isinstance(self.read, bool) or not isinstance(self.read, int) or self.read < 0:
             raise ValueError(f"SensingErrors.read = {self.read!r}: an integer from 0 expected")
         if self.tmr is not None:

@@ -8,7 +8,13 @@ from typing import ClassVar
 import numpy as np
 
 from pimjax.memory.effects import CellEffect, Stage, Surroundings, chosen_cells
-from pimjax.memory.faults.parameters import numbers, parameter, require_bit, require_probability
+from pimjax.memory.faults.parameters import (
+    numbers,
+    parameter,
+    plain_numbers,
+    require_bit,
+    require_probability,
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class StuckAt:
     banks: tuple[int, ...] | None = parameter("banks hit; all if not given", "", None)
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         require_bit("StuckAt.value", self.value)
         require_probability("StuckAt.rate", self.rate)
         object.__setattr__(self, "banks", numbers("StuckAt.banks", self.banks))

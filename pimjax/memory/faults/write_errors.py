@@ -9,7 +9,7 @@ import numpy as np
 
 from pimjax.memory.device.write import write_error_rates, write_errors_by_class
 from pimjax.memory.effects import CellEffect, Stage, Surroundings, WeakCellEffect
-from pimjax.memory.faults.parameters import parameter, require_number
+from pimjax.memory.faults.parameters import parameter, plain_numbers, require_number
 
 BEFORE = ("inverse", "zeros", "ones", "random")
 
@@ -45,6 +45,7 @@ class WriteErrors:
     formula: Literal["refined", "butler"] = parameter("refined or butler", "", "refined")
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         if self.before not in BEFORE:
             raise ValueError(f"WriteErrors.before = {self.before!r}: {', '.join(BEFORE)} expected")
         if self.sigma is not None:
@@ -54,6 +55,12 @@ class WriteErrors:
 
     def effects(self, around: Surroundings) -> list[CellEffect | WeakCellEffect]:
         """Flips of what is being written, by class of cell."""
+        try:
+            return self._effects(around)
+        except ValueError as error:
+            raise ValueError(f"WriteErrors: {error}") from None
+
+    def _effects(self, around: Surroundings) -> list[CellEffect | WeakCellEffect]:
         device = around.device
         rates = write_error_rates(
             device.thermal_stability if self.thermal_stability is None else self.thermal_stability,
