@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from pimjax.die.cells import Cells, Shape
+from pimjax.die.cellwise import local_places
 from pimjax.die.coded import read_words, with_parity
 from pimjax.die.die import Die
 from pimjax.die.expected import expected_counts
-from pimjax.die.inject import local_places
 from pimjax.die.listed import listed_on
 from pimjax.die.outcomes import Words as WordOutcomes
 from pimjax.die.outcomes import expected_words

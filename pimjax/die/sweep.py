@@ -17,9 +17,10 @@ import numpy as np
 
 from pimjax.array.stored import from_words
 from pimjax.die.cells import Cells, Shape, cells_of, floor_of
+from pimjax.die.cellwise import faulty_words, local_arrays, stored_words
 from pimjax.die.counted import resolved
 from pimjax.die.die import Die
-from pimjax.die.inject import effects_of, faulty_words, local_arrays, stored_words, surroundings
+from pimjax.die.inject import effects_of, surroundings
 from pimjax.die.sparse import Finder
 from pimjax.die.steps import Form, common_forms, step_of
 from pimjax.memory.cells import stream_key

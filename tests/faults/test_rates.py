@@ -12,8 +12,9 @@ import pytest
 import pimjax as pj
 from pimjax.die.addresses import AddressMap
 from pimjax.die.cells import floor_of
+from pimjax.die.cellwise import cell_by_cell
 from pimjax.die.counted import resolved
-from pimjax.die.inject import _cell_by_cell, effects_of, surroundings
+from pimjax.die.inject import effects_of, surroundings
 from pimjax.die.sparse import Finder, faulty_image
 from pimjax.die.steps import step_of
 from pimjax.memory.effects import in_order
@@ -109,7 +110,7 @@ def both_ways(program, faults, die):
         else step
         for step in steps
     ]
-    other, totals, _ = _cell_by_cell(program, floor, die, wide, None, "raw")
+    other, totals, _ = cell_by_cell(program, floor, die, wide, None, "raw")
     lists = replace(program, image=image), [int(np.sum(counts)) for counts in changed]
     return lists, (replace(program, image=other), totals)
 
