@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,10 +21,11 @@ class ReadDisturb:
 
     P = 1 - exp(-(t/t0) exp(-Delta (1 - I/Ic)^n)) for a read of length t.
 
-    Every image reads the cells of a layer as often as the program does
-    (`pimjax.die.accesses.reads_per_image`), times `activity`, the share of those reads in which a
-    cell's wordline is driven. The current disturbs one state only. Weak cells are those of
-    `Retention`. Values not given are the chip's.
+    Every image reads the cells of a layer as often as the program can
+    (`pimjax.die.accesses.reads_per_image`) times `activity`, the share of those reads in which a
+    cell's wordline is driven; or as often as `reads` says, by layer: what
+    `pimjax.die.accesses.measured_reads` finds with real images. The current disturbs one state
+    only. Weak cells are those of `Retention`. Values not given are the chip's.
 
     *Source:* thermal activation under current; n = 1 is the common fit, n = 2 the perpendicular
     macrospin. *Assumption:* the device values, and that a stored 1 is what is disturbed.
@@ -35,6 +36,9 @@ class ReadDisturb:
 
     inferences: float = parameter("images the network has seen", "images")
     activity: float = parameter("share of reads that drive a cell's wordline", "1", 1.0)
+    reads: tuple[tuple[str, float], ...] | None = parameter(
+        "instead: reads of a cell for an image, by layer", "reads", None
+    )
     temperature_k: float = parameter("temperature while reading", "K", 298.15)
     current_ratio: float | None = parameter("read current by critical current", "1", None)
     read_ns: float | None = parameter("length of a read; the chip's", "ns", None)
@@ -48,6 +52,7 @@ class ReadDisturb:
         plain_numbers(self)
         require_number("ReadDisturb.inferences", self.inferences, 0)
         require_number("ReadDisturb.activity", self.activity, 0, 1)
+        object.__setattr__(self, "reads", _by_layer(self.reads))
         kelvin("ReadDisturb.temperature_k", self.temperature_k)
         require_bit("ReadDisturb.disturbed", self.disturbed)
         if self.current_ratio is not None:
@@ -57,7 +62,8 @@ class ReadDisturb:
 
     def effects(self, around: Surroundings) -> list[WeakCellEffect]:
         """Flips by layer and class of cell."""
-        device, accesses = around.device, around.count_reads()
+        device = around.device
+        accesses = around.count_reads() if self.reads is None else self._given(around.layers)
         given = (
             device.thermal_stability if self.thermal_stability is None else self.thermal_stability
         )
@@ -72,7 +78,7 @@ class ReadDisturb:
                 device.thermal_stability_sigma if self.sigma is None else self.sigma,
                 device.read_current_ratio if self.current_ratio is None else self.current_ratio,
                 1e-9 * (around.timing.mram_read_ns if self.read_ns is None else self.read_ns),
-                self.inferences * self.activity * reads,
+                self.inferences * reads * (self.activity if self.reads is None else 1.0),
                 device.disturb_exponent if self.exponent is None else self.exponent,
                 1e-9 * device.attempt_time_ns,
                 self.disturbed,
@@ -81,3 +87,21 @@ class ReadDisturb:
         }
         by_layer = np.stack([by_reads[reads] for reads in accesses])
         return [WeakCellEffect(self.stage, "read disturb", by_layer, "thermal stability")]
+
+    def _given(self, layers: tuple[str, ...]) -> tuple[float, ...]:
+        given = dict(self.reads or ())
+        for name in layers:
+            if name not in given:
+                raise ValueError(
+                    f"ReadDisturb.reads: none given for layer {name!r}; give all layers"
+                )
+        return tuple(given[name] for name in layers)
+
+
+def _by_layer(reads: Any) -> tuple[tuple[str, float], ...] | None:
+    if reads is None:
+        return None
+    pairs = dict(reads)
+    for name, count in pairs.items():
+        require_number(f"ReadDisturb.reads[{name!r}]", count, 0)
+    return tuple((str(name), float(count)) for name, count in pairs.items())
