@@ -104,7 +104,7 @@ STEPS = {
 
 
 @pytest.mark.slow
-@examples(40)
+@examples(20)
 @given(st.data())
 def test_a_chain_computes_the_same(data):
     chosen = [*data.draw(st.lists(st.sampled_from(list(STEPS)), min_size=2, max_size=7)), "conv"]

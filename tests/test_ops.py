@@ -108,7 +108,7 @@ int32s = st.lists(
 )
 
 
-@examples(60)
+@examples(30)
 @given(
     int32s,
     int32s,

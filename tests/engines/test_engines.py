@@ -84,13 +84,13 @@ class TestEngine:
         check(engine, case)
 
     @pytest.mark.slow
-    @examples(60)
+    @examples(20)
     @given(case=products(most=60))
     def test_matmul_at_length(self, engine, case):
         check(engine, case)
 
     @pytest.mark.slow
-    @examples(40)
+    @examples(14)
     @given(case=convolutions(most=40))
     def test_conv2d_at_length(self, engine, case):
         check(engine, case)

@@ -61,7 +61,7 @@ def test_arithmetic_of_two_tensors(folder, kind, other):
 
 
 @pytest.mark.slow
-@examples(50)
+@examples(25)
 @given(
     st.sampled_from(["RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "HARD_SWISH"]),
     seeds, kinds, scales, scales,
@@ -101,7 +101,7 @@ def test_float_prelu(folder):
     check(folder, net, np.linspace(-3, 3, 12, dtype=np.float32).reshape(1, 4, 3), exact=False)
 
 
-@examples(50)
+@examples(25)
 @given(st.sampled_from(["LOGISTIC", "TANH"]), seeds, kinds, scales)
 def test_functions(folder, kind, seed, dtype, in_scale):
     rng = np.random.default_rng(seed)
@@ -114,7 +114,7 @@ def test_functions(folder, kind, seed, dtype, in_scale):
     check(folder, net, every_code(dtype))
 
 
-@examples(40)
+@examples(20)
 @given(seeds, kinds, kinds, scales, scales, st.booleans())
 def test_quantize_between_types(folder, seed, before, after, in_scale, out_scale, equal):
     rng = np.random.default_rng(seed)
