@@ -169,7 +169,7 @@ def test_engines_equal_the_oracle(engine, case):
 
 @pytest.mark.slow
 @every_engine
-@examples(40)
+@examples(15)
 @given(case=cases())
 def test_engines_equal_the_oracle_at_length(engine, case):
     assert_right(case, engine)

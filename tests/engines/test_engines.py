@@ -84,7 +84,7 @@ class TestEngine:
         check(engine, case)
 
     @pytest.mark.slow
-    @examples(20)
+    @examples(14)
     @given(case=products(most=60))
     def test_matmul_at_length(self, engine, case):
         check(engine, case)
