@@ -187,3 +187,15 @@ def test_a_file_with_impossible_columns_is_refused(tmp_path):
     replace(faulty, image=image).save(tmp_path / "net.pim")
     with pytest.raises(ValueError, match="column_gain"):
         pj.load_program(tmp_path / "net.pim")
+
+
+def test_steps_are_chosen_as_for_ideal_columns():
+    """Calibration looks at exact sums; which columns a die has is not known then."""
+    model = model_of(conv(0, 2, 5), RELU, shape=(6, 6, 2))
+    errors = {"adc.noise_sigma_lsb": 0.5, "mram.conductance_sigma": 0.04}
+    chips = [pj.load_chip("mram-pim-8b", values | {"adc.bits": 4}) for values in ({}, errors)]
+    programs = [pj.compile(model, chip, IMAGES, adc="mse") for chip in chips]
+    settings = [[layer.op.adc for layer in p.plan.graph.layers] for p in programs]
+    assert settings[0] == settings[1]
+    assert settings[0][0] is not None
+    assert chips[1].with_ideal_columns() == chips[0]

@@ -6,6 +6,7 @@ both when a file is loaded and when a chip is built in Python.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
@@ -278,6 +279,16 @@ class Chip:
             ("adc.noise_sigma_lsb", adc.noise_sigma_lsb),
             ("mram.conductance_sigma", mram.conductance_sigma),
             ("mram.read_noise_sigma", mram.read_noise_sigma),
+        )
+
+    def with_ideal_columns(self) -> Chip:
+        """The same design without any error of a column."""
+        zeros: dict[str, dict[str, float]] = {"adc": {}, "mram": {}}
+        for path, _ in self.column_errors:
+            table, name = path.split(".")
+            zeros[table][name] = 0.0
+        return replace(
+            self, adc=replace(self.adc, **zeros["adc"]), mram=replace(self.mram, **zeros["mram"])
         )
 
     def to_toml(self) -> str:

@@ -69,7 +69,8 @@ def calibrate_adc(
         return {}
     # Without an ADC sums are larger: the chip's accumulator need not hold them.
     wide = replace(chip.precision, accumulator_bits=32, accumulator_overflow="saturate")
-    ideal = replace(chip, adc=replace(chip.adc, kind="none"), precision=wide)
+    ideal = chip.with_ideal_columns()
+    ideal = replace(ideal, adc=replace(ideal.adc, kind="none"), precision=wide)
     program = bind(model, ideal)
     images = _some(require_images(images, only_input(program.plan.graph)))
     codes = trace(program, images)
