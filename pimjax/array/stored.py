@@ -45,6 +45,16 @@ def planes(spec: Bitline) -> Planes:
     return Planes(column, level)
 
 
+@lru_cache(maxsize=64)
+def plane_table(spec: Bitline) -> np.ndarray:
+    """The plane of (cell column, level), -1 where a narrower digit leaves a level free."""
+    where = planes(spec)
+    table = np.full((int(where.column.max()) + 1, spec.cell_bits), -1, np.int32)
+    table[where.column, where.level] = np.arange(len(where.column))
+    table.flags.writeable = False
+    return table
+
+
 def word_dtype(spec: Bitline) -> Any:
     """The smallest unsigned type that holds a word."""
     bits = stored_bits(spec)
@@ -65,6 +75,13 @@ def to_words(codes: Any, common: Any | None, spec: Bitline, xp: Any = np) -> Any
     if spec.weight_encoding == "binary":
         return (codes > 0).astype(dtype)
     return _modulo(codes, spec, dtype, xp)
+
+
+def stored_words(params: dict[str, Any], spec: Bitline) -> np.ndarray:
+    """The words of a layer's arrays ("weights", "weights_common"), in the shape of its weights."""
+    common = params.get("weights_common")
+    both = None if common is None else np.asarray(common)
+    return to_words(np.asarray(params["weights"]), both, spec)
 
 
 def from_words(words: Any, spec: Bitline, xp: Any = np) -> tuple[Any, Any | None]:

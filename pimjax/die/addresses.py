@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pimjax.array.stored import planes, stored_bits
+from pimjax.array.stored import plane_table, planes, stored_bits
 from pimjax.chip.schema import Chip
 from pimjax.network.place import words_of
 from pimjax.network.placed import LayerMapping, map_program
@@ -129,7 +129,7 @@ class AddressMap:
         layer, weight, column = self._cell(macro, wordline, first)
         # A word's data cells fill up from its first, so that this one tells whether it is used.
         used = inside & (layer != FREE)
-        bit = self._plane_of[column, np.clip(level, 0, self._spec.cell_bits - 1)]
+        bit = plane_table(self._spec)[column, np.clip(level, 0, self._spec.cell_bits - 1)]
         holds, parity = used & is_data & (bit >= 0), used & is_parity
         return Contents(
             np.where(holds, layer, np.where(parity, PARITY, FREE)),
@@ -178,14 +178,6 @@ class AddressMap:
         joined = [np.concatenate(none + parts) for parts in (key, strip, shelf)]
         order = np.argsort(joined[0])
         return _Shelves(*(array[order] for array in joined))
-
-    @cached_property
-    def _plane_of(self) -> np.ndarray:
-        """The plane of (cell column, level), or -1 where a narrower digit leaves a level free."""
-        where = planes(self._spec)
-        table = np.full((where.column.max() + 1, self._spec.cell_bits), -1)
-        table[where.column, where.level] = np.arange(len(where.column))
-        return table
 
     def _known(self, layer: str) -> str:
         return known_layer(layer, self.layers)

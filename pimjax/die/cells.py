@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pimjax.array.stored import planes, stored_bits
+from pimjax.array.stored import plane_table, stored_bits
 from pimjax.array.words import WordLayout
 from pimjax.die.die import Die
 from pimjax.die.geometry import geometry_of
@@ -89,11 +89,11 @@ def cells_of(program: Program, floor: Floor, die: Die) -> Cells:
     every = tuple(map_program(program))
     where = (len(macros), geometry.wordlines, geometry.bitlines, geometry.levels)
     weight, kind = np.full(where, -1, np.int32), np.zeros(where, np.int32)
-    plane_of = _plane_table(program, geometry.levels)
+    plane_of = plane_table(program.plan.spec)
     for name, mapping, offset in zip(floor.layers, floor.mappings, floor.offsets, strict=True):
         first = every.index(name) * (count + 1)
         for strip in mapping.strips:
-            _fill(weight, kind, strip, macros, offset, first, plane_of, floor.shape.words, die)
+            _fill(weight, kind, strip, macros, offset, first, plane_of, floor.shape, die)
     flat, kinds = weight.reshape(-1), kind.reshape(-1)
     taken = np.flatnonzero(flat >= 0)
     address = np.zeros((count, floor.weights), np.int32)
@@ -121,14 +121,6 @@ def _order(program: Program, macros: np.ndarray, die: Die) -> np.ndarray | None:
     return geometry.site(*lines, 0).reshape(len(macros), -1).astype(np.int32)
 
 
-def _plane_table(program: Program, levels: int) -> np.ndarray:
-    """The plane of (column, level), -1 where a digit has no such bit."""
-    where = planes(program.plan.spec)
-    table = np.full((int(where.column.max()) + 1, levels), -1, np.int32)
-    table[where.column, where.level] = np.arange(len(where.column))
-    return table
-
-
 def _fill(
     weight: np.ndarray,
     kind: np.ndarray,
@@ -137,11 +129,11 @@ def _fill(
     offset: int,
     first: int,
     plane_of: np.ndarray,
-    words: WordLayout,
+    shape: Shape,
     die: Die,
 ) -> None:
     """Enters what the shelves of a strip hold."""
-    mapping = strip.mapping
+    mapping, words, parity_kind = strip.mapping, shape.words, first + shape.planes
     shelf = np.arange(mapping.shelves, dtype=np.int32)
     row = np.arange(int(mapping.shelf_rows.max()), dtype=np.int32)
     data = np.arange(mapping.data_bitlines, dtype=np.int32)
@@ -165,17 +157,12 @@ def _fill(
         at, r, word, position = np.nonzero(free)
         bitline = word * words.n + position
         line, where = physical_lines(die, strip.macros[at], strip.wordlines[at] + r, bitline)
-        kind[slot[at], line, where, 0] = first + weight_planes(plane_of)
+        kind[slot[at], line, where, 0] = parity_kind
         at, r, word = np.nonzero(in_word)
         for parity in range(words.k, words.n):
             wordline, bitline = strip.wordlines[at] + r, word * words.n + parity
             line, where = physical_lines(die, strip.macros[at], wordline, bitline)
-            kind[slot[at], line, where, 0] = first + weight_planes(plane_of)
-
-
-def weight_planes(plane_of: np.ndarray) -> int:
-    """Planes of a weight in a plane table."""
-    return int(plane_of.max()) + 1
+            kind[slot[at], line, where, 0] = parity_kind
 
 
 def physical_lines(

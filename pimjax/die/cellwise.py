@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pimjax.array.stored import from_words, to_words, word_dtype
+from pimjax.array.stored import from_words, stored_words
 from pimjax.die.cells import Cells, Floor, Shape, cells_of, floor_of
 from pimjax.die.coded import read_words, with_parity
 from pimjax.die.die import Die
@@ -39,7 +39,9 @@ def cell_by_cell(
     for names in _portions(floor):
         part = floor_of(program, names)
         cells = cells_of(program, part, die)
-        words = np.concatenate([stored_words(program, name).reshape(-1) for name in names])
+        words = np.concatenate(
+            [stored_words(program.image[name], spec).reshape(-1) for name in names]
+        )
         arrays = [local_arrays(step, cells, part.shape) for step in steps]
         after, changed, outcome = faulty_words(
             jnp.asarray(words), die.key, arrays, cells, forms, part.shape, code, policy
@@ -120,11 +122,3 @@ def local_places(places: np.ndarray, cells: Cells, shape: Shape) -> np.ndarray:
     here = cells.macro[slot] == macro
     beyond = cells.weight.size
     return np.where(here, slot * shape.geometry.sites + site, beyond).astype(np.int32)
-
-
-def stored_words(program: Program, name: str) -> np.ndarray:
-    """The stored words of a layer, in the shape of its weights."""
-    params, spec = program.image[name], program.plan.spec
-    common = params.get("weights_common")
-    both = None if common is None else np.asarray(common)
-    return to_words(np.asarray(params["weights"]), both, spec).astype(word_dtype(spec))

@@ -23,7 +23,7 @@ from pimjax.array.columns import (
 from pimjax.array.encoding import conversions, is_paired, partial_sum_limits
 from pimjax.array.mapping import StripMapping
 from pimjax.array.spec import Bitline
-from pimjax.array.stored import planes, to_words
+from pimjax.array.stored import planes, stored_words
 from pimjax.chip.schema import Chip
 from pimjax.die.cells import physical_lines
 from pimjax.die.die import Die
@@ -122,10 +122,7 @@ def _normal(die: Die, stream: str, macro: np.ndarray, bitline: np.ndarray) -> np
 def _conducting(program: Program, name: str, mapping: LayerMapping) -> np.ndarray:
     """Stored ones of every column, (t, j, n)."""
     spec = program.plan.spec
-    params = program.image[name]
-    common = params.get("weights_common")
-    both = None if common is None else np.asarray(common)
-    words = to_words(np.asarray(params["weights"]), both, spec).astype(np.int64)
+    words = stored_words(program.image[name], spec).astype(np.int64)
     base = mapping.strips[0].mapping
     by_row = words.reshape(base.taps, base.channels, -1)
     if base.row_order == "channel_kernel":

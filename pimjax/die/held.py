@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pimjax.array.stored import to_words
+from pimjax.array.stored import stored_words
 from pimjax.die.addresses import AddressMap
 from pimjax.die.cells import Floor, floor_of
 from pimjax.die.die import Die
@@ -93,7 +93,7 @@ def _cells(
     cells = np.zeros((floor.shape.layers, planes + 1, banks, 2))
     addresses = AddressMap(program) if banks > 1 else None
     for number, layer in enumerate(floor.layers):
-        words = _words(program, layer)
+        words = stored_words(program.image[layer], program.plan.spec).reshape(-1)
         flat = np.arange(words.size)
         share = np.ones((1, 1))
         for plane in range(planes):
@@ -113,12 +113,6 @@ def _cells(
     return cells
 
 
-def _words(program: Program, layer: str) -> np.ndarray:
-    params = program.image[layer]
-    common = params.get("weights_common")
-    both = None if common is None else np.asarray(common)
-    return to_words(np.asarray(params["weights"]), both, program.plan.spec).reshape(-1)
-
-
 def _wrong(program: Program, faulty: Program, layer: str) -> int:
-    return int(np.bitwise_count(_words(program, layer) ^ _words(faulty, layer)).sum())
+    before, after = (stored_words(p.image[layer], p.plan.spec) for p in (program, faulty))
+    return int(np.bitwise_count(before ^ after).sum())

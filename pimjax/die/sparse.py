@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pimjax.array.mapping import StripMapping
-from pimjax.array.stored import from_words, planes, to_words
+from pimjax.array.stored import from_words, to_words
+from pimjax.die.addresses import AddressMap
 from pimjax.die.cells import Floor, macros_of
 from pimjax.die.die import Die
 from pimjax.die.steps import Step
@@ -46,65 +46,22 @@ class Listed(NamedTuple):
 
 
 class Finder:
-    """What stands where on the macros of a program: from addresses to weights."""
+    """What stands where on the macros of a program on a die: from sites to weights."""
 
     def __init__(self, program: Program, floor: Floor, die: Die) -> None:
-        """Notes which shelf stands on which wordline of which macro."""
+        """Lists the macros of all layers of the program."""
         self.floor, self.macros = floor, macros_of(floor)
-        self._geometry = floor.shape.geometry
-        self._repair = die.repair
-        self._planes = planes(program.plan.spec)
-        size = (len(self.macros), program.chip.array.wordlines)
-        self._strip = np.full(size, -1, np.int32)
-        self._shelf, self._row = np.zeros(size, np.int32), np.zeros(size, np.int32)
-        self._strips: list[tuple[int, StripMapping]] = []
-        for layer, mapping in enumerate(floor.mappings):
-            for strip in mapping.strips:
-                heights = strip.mapping.shelf_rows
-                shelf = np.repeat(np.arange(len(heights)), heights)
-                ends = np.cumsum(heights)
-                row = np.arange(ends[-1]) - np.repeat(ends - heights, heights)
-                slot = np.searchsorted(self.macros, strip.macros)[shelf]
-                line = strip.wordlines[shelf] + row
-                self._strip[slot, line] = len(self._strips)
-                self._shelf[slot, line], self._row[slot, line] = shelf, row
-                self._strips.append((layer, strip.mapping))
+        self._map, self._repair = AddressMap(program), die.repair
 
     def find(self, slot: np.ndarray, site: np.ndarray, time: np.ndarray) -> Listed:
         """The cells among (slot, site) that hold bits of weights, with what they hold."""
-        wordline, bitline, level = self._geometry.place(site)
-        regular = np.ones(len(slot), bool)
+        macro = self.macros[slot]
+        wordline, bitline, level = self.floor.shape.geometry.place(site)
+        in_use = np.ones(len(slot), bool)
         if self._repair is not None:
-            wordline, bitline, regular = self._repair.regular(self.macros[slot], wordline, bitline)
-        else:
-            bitlines = self.floor.shape.words.bitlines
-            regular = (wordline < self._strip.shape[1]) & (bitline < bitlines)
-        chosen = np.flatnonzero(regular)
-        slot, site, time = slot[chosen], site[chosen], time[chosen]
-        wordline, bitline, level = wordline[chosen], bitline[chosen], level[chosen]
-        data, is_data = self.floor.shape.words.data_bitline(bitline)
-        number = np.where(is_data, self._strip[slot, wordline], -1)
-        parts = []
-        for i, (layer, mapping) in enumerate(self._strips):
-            own = np.flatnonzero(number == i)
-            if not len(own):
-                continue
-            line = slot[own], wordline[own]
-            weight, column, used = mapping.content(self._shelf[line], self._row[line], data[own])
-            plane = self._plane(column, level[own])
-            keep = used & (plane >= 0)
-            own = own[keep]
-            layers = np.full(len(own), layer, np.int32)
-            found = layers, weight[keep], plane[keep], self.macros[slot[own]], site[own], time[own]
-            parts.append(Listed(*found))
-        if not parts:
-            return Listed(*(np.zeros(0, np.int64) for _ in Listed._fields))
-        return Listed(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-
-    def _plane(self, column: np.ndarray, level: np.ndarray) -> np.ndarray:
-        table = np.full((int(self._planes.column.max()) + 1, self._geometry.levels), -1)
-        table[self._planes.column, self._planes.level] = np.arange(len(self._planes.column))
-        return table[column, level]
+            wordline, bitline, in_use = self._repair.regular(macro, wordline, bitline)
+        held = self._map.contents(macro, wordline, bitline, level)
+        return Listed(*held, macro, site, time).pick(in_use & (held.layer >= 0))
 
 
 def listed_hits(finder: Finder, key: Words, first: int, latest: int) -> Listed:

@@ -1,8 +1,8 @@
 """Fault effects as compiled code takes them: what is static, and what is data.
 
 A *step* has a static form (hashable: which kind of draw, from which stream) and arrays (levels,
-places). Sweeps over rates, times and dies change arrays only; `steps_for` several settings at once
-gives forms that serve them all.
+places). Sweeps over rates, times and dies change arrays only; `common_forms` of several settings
+serve them all.
 
 Letters: q class of a cell: layer * (planes + 1) + plane, parity cells having the last plane.
 """

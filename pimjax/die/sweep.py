@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pimjax.array.stored import from_words
+from pimjax.array.stored import from_words, stored_words
 from pimjax.die.cells import Cells, Shape, cells_of, floor_of
-from pimjax.die.cellwise import faulty_words, local_arrays, stored_words
+from pimjax.die.cellwise import faulty_words, local_arrays
 from pimjax.die.counted import resolved
 from pimjax.die.die import Die
 from pimjax.die.inject import effects_of, surroundings
@@ -62,7 +62,8 @@ class Sweep:
         cells = cells_of(program, floor, die)
         self.levels = [[local_arrays(step, cells, self.shape) for step in steps] for steps in every]
         self.cells: Cells = jax.tree.map(jnp.asarray, cells)
-        parts = [stored_words(program, name).reshape(-1) for name in floor.layers]
+        spec = program.plan.spec
+        parts = [stored_words(program.image[name], spec).reshape(-1) for name in floor.layers]
         self.stored = jnp.asarray(np.concatenate(parts))
 
     def words(self, key: Words, levels: Sequence[Any]) -> jax.Array:
