@@ -283,13 +283,11 @@ class Chip:
 
     def with_ideal_columns(self) -> Chip:
         """The same design without any error of a column."""
-        zeros: dict[str, dict[str, float]] = {"adc": {}, "mram": {}}
-        for path, _ in self.column_errors:
-            table, name = path.split(".")
-            zeros[table][name] = 0.0
-        return replace(
-            self, adc=replace(self.adc, **zeros["adc"]), mram=replace(self.mram, **zeros["mram"])
+        adc = replace(
+            self.adc, gain_sigma=0.0, offset_sigma_lsb=0.0, inl_lsb=0.0, noise_sigma_lsb=0.0
         )
+        mram = replace(self.mram, conductance_sigma=0.0, read_noise_sigma=0.0)
+        return replace(self, adc=adc, mram=mram)
 
     def to_toml(self) -> str:
         """The complete config as TOML text; loading it gives an equal chip."""

@@ -139,6 +139,26 @@ Effect = (
 )
 
 
+def spread_over_cells(
+    stage: Stage,
+    stream: str,
+    weakness: str,
+    by_class: np.ndarray,
+    sigma: float,
+    around: Surroundings,
+) -> CellEffect | WeakCellEffect:
+    """Flips in all layers with p (v, u) by weakness class, drawn afresh every time.
+
+    Without a spread over cells (`sigma` 0) all classes are alike, and cells need no weakness.
+    """
+    layers = len(around.layers)
+    if sigma == 0:
+        alike = np.broadcast_to(by_class[0], (layers, around.planes + 1, 1, 2))
+        return CellEffect(stage, stream, alike, repeats=True)
+    every = np.broadcast_to(by_class, (layers, *by_class.shape))
+    return WeakCellEffect(stage, stream, every, weakness)
+
+
 def in_order(effects: Sequence[Effect]) -> list[Effect]:
     """The effects by stage, equal cell effects united into one.
 

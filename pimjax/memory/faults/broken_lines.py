@@ -13,9 +13,6 @@ from pimjax.memory.faults.parameters import (
     require_probability,
 )
 
-_RATE = "probability that a {} is broken"
-_VALUE = "what its cells read"
-
 
 @dataclass(frozen=True)
 class _Broken:
@@ -24,16 +21,18 @@ class _Broken:
     stage: ClassVar[Stage] = Stage.STUCK
     line: ClassVar[str]
 
+    rate: float = parameter("probability that one of them is broken", "1")
+    value: int = parameter("what its cells read", "bit", 0)
+
     def __post_init__(self) -> None:
         plain_numbers(self)
-        name = type(self).__name__
-        require_probability(f"{name}.rate", self.rate)  # type: ignore[attr-defined]
-        require_bit(f"{name}.value", self.value)  # type: ignore[attr-defined]
+        require_probability(f"{type(self).__name__}.rate", self.rate)
+        require_bit(f"{type(self).__name__}.value", self.value)
 
     def effects(self, around: Surroundings) -> list[LineEffect]:
         """The probability of a line."""
-        rate, value = self.rate, self.value  # type: ignore[attr-defined]
-        return [LineEffect(self.stage, f"broken {self.line}", self.line, rate, value)]
+        name = f"broken {self.line}"
+        return [LineEffect(self.stage, name, self.line, self.rate, self.value)]
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,6 @@ class BrokenWordlines(_Broken):
     line: ClassVar[str] = "wordline"
     source: ClassVar[str] = "line defects; independence and rate are assumptions"
 
-    rate: float = parameter(_RATE.format("wordline"), "1")
-    value: int = parameter(_VALUE, "bit", 0)
-
 
 @dataclass(frozen=True)
 class BrokenBitlines(_Broken):
@@ -60,9 +56,6 @@ class BrokenBitlines(_Broken):
     line: ClassVar[str] = "bitline"
     source: ClassVar[str] = "line defects; independence and rate are assumptions"
 
-    rate: float = parameter(_RATE.format("bitline"), "1")
-    value: int = parameter(_VALUE, "bit", 0)
-
 
 @dataclass(frozen=True)
 class DeadMacros(_Broken):
@@ -73,6 +66,3 @@ class DeadMacros(_Broken):
 
     line: ClassVar[str] = "macro"
     source: ClassVar[str] = "macro defects; independence and rate are assumptions"
-
-    rate: float = parameter(_RATE.format("macro"), "1")
-    value: int = parameter(_VALUE, "bit", 0)

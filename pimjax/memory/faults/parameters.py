@@ -29,6 +29,11 @@ def described(fault: type) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def chips_own(given: Any, value: Any) -> Any:
+    """`given`, or the chip's value where a fault was not given one."""
+    return value if given is None else given
+
+
 def plain_numbers(fault: Any) -> None:
     """Makes Python numbers of a fault's parameters that are scalars of NumPy or JAX."""
     for item in fields(fault):

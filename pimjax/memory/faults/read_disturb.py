@@ -12,7 +12,13 @@ from pimjax.memory.device.field import stability_in_field
 from pimjax.memory.device.limits import kelvin
 from pimjax.memory.device.thermal import stability_ratio
 from pimjax.memory.effects import Stage, Surroundings, WeakCellEffect
-from pimjax.memory.faults.parameters import parameter, plain_numbers, require_bit, require_number
+from pimjax.memory.faults.parameters import (
+    chips_own,
+    parameter,
+    plain_numbers,
+    require_bit,
+    require_number,
+)
 
 
 @dataclass(frozen=True)
@@ -64,9 +70,7 @@ class ReadDisturb:
         """Flips by layer and class of cell."""
         device = around.device
         accesses = around.count_reads() if self.reads is None else self._given(around.layers)
-        given = (
-            device.thermal_stability if self.thermal_stability is None else self.thermal_stability
-        )
+        given = chips_own(self.thermal_stability, device.thermal_stability)
         ratio = stability_ratio(
             self.temperature_k, device.thermal_stability_temperature_k, device.curie_temperature_k
         )
@@ -75,11 +79,11 @@ class ReadDisturb:
         by_reads = {
             reads: disturb_by_class(
                 stability * float(ratio),
-                device.thermal_stability_sigma if self.sigma is None else self.sigma,
-                device.read_current_ratio if self.current_ratio is None else self.current_ratio,
-                1e-9 * (around.timing.mram_read_ns if self.read_ns is None else self.read_ns),
+                chips_own(self.sigma, device.thermal_stability_sigma),
+                chips_own(self.current_ratio, device.read_current_ratio),
+                1e-9 * chips_own(self.read_ns, around.timing.mram_read_ns),
                 self.inferences * reads * (self.activity if self.reads is None else 1.0),
-                device.disturb_exponent if self.exponent is None else self.exponent,
+                chips_own(self.exponent, device.disturb_exponent),
                 1e-9 * device.attempt_time_ns,
                 self.disturbed,
             )

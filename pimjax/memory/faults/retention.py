@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from pimjax.memory.device.field import stability_in_field
 from pimjax.memory.device.limits import kelvin, within
 from pimjax.memory.device.retention import retention_by_class
 from pimjax.memory.device.thermal import TemperatureProfile
-from pimjax.memory.effects import CellEffect, Stage, Surroundings, WeakCellEffect
-from pimjax.memory.faults.parameters import parameter, plain_numbers, require_number
+from pimjax.memory.effects import (
+    CellEffect,
+    Stage,
+    Surroundings,
+    WeakCellEffect,
+    spread_over_cells,
+)
+from pimjax.memory.faults.parameters import chips_own, parameter, plain_numbers, require_number
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,8 @@ class Retention:
     def effects(self, around: Surroundings) -> list[CellEffect | WeakCellEffect]:
         """Flips by class of cell."""
         device = around.device
-        mean = (
-            device.thermal_stability if self.thermal_stability is None else self.thermal_stability
-        )
-        sigma = device.thermal_stability_sigma if self.sigma is None else self.sigma
+        mean = chips_own(self.thermal_stability, device.thermal_stability)
+        sigma = chips_own(self.sigma, device.thermal_stability_sigma)
         parallel, anti = stability_in_field(mean, self.field_t, device.anisotropy_field_t)
         by_class = retention_by_class(
             float(parallel),
@@ -80,12 +82,8 @@ class Retention:
             device.thermal_stability_temperature_k,
             device.curie_temperature_k,
         )
-        layers = len(around.layers)
-        if sigma == 0:
-            whole = np.broadcast_to(by_class[0], (layers, around.planes + 1, 1, 2))
-            return [CellEffect(self.stage, "retention", whole, repeats=True)]
-        every = np.broadcast_to(by_class, (layers, *by_class.shape))
-        return [WeakCellEffect(self.stage, "retention", every, "thermal stability")]
+        weakness = "thermal stability"
+        return [spread_over_cells(self.stage, "retention", weakness, by_class, sigma, around)]
 
 
 def _pairs(profile: Sequence[Sequence[float]] | None) -> tuple[tuple[float, float], ...]:

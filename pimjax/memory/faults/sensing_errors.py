@@ -9,7 +9,7 @@ import numpy as np
 
 from pimjax.memory.device.sensing import sense_error_rate
 from pimjax.memory.effects import CellEffect, Stage, Surroundings
-from pimjax.memory.faults.parameters import parameter, plain_numbers, require_number
+from pimjax.memory.faults.parameters import chips_own, parameter, plain_numbers, require_number
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class SensingErrors:
             )
         device = around.device
         rate = sense_error_rate(
-            device.tmr if self.tmr is None else self.tmr,
-            device.resistance_sigma if self.resistance_sigma is None else self.resistance_sigma,
+            chips_own(self.tmr, device.tmr),
+            chips_own(self.resistance_sigma, device.resistance_sigma),
         )
         shape = (len(around.layers), around.planes + 1, 1, 2)
         return [CellEffect(self.stage, "sensing", np.full(shape, float(rate)), epoch=self.read)]

@@ -8,8 +8,14 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from pimjax.memory.device.write import write_error_rates, write_errors_by_class
-from pimjax.memory.effects import CellEffect, Stage, Surroundings, WeakCellEffect
-from pimjax.memory.faults.parameters import parameter, plain_numbers, require_number
+from pimjax.memory.effects import (
+    CellEffect,
+    Stage,
+    Surroundings,
+    WeakCellEffect,
+    spread_over_cells,
+)
+from pimjax.memory.faults.parameters import chips_own, parameter, plain_numbers, require_number
 
 BEFORE = ("inverse", "zeros", "ones", "random")
 
@@ -63,22 +69,18 @@ class WriteErrors:
     def _effects(self, around: Surroundings) -> list[CellEffect | WeakCellEffect]:
         device = around.device
         rates = write_error_rates(
-            device.thermal_stability if self.thermal_stability is None else self.thermal_stability,
-            device.write_overdrive if self.overdrive is None else self.overdrive,
-            1e-9 * (device.write_pulse_ns if self.pulse_ns is None else self.pulse_ns),
+            chips_own(self.thermal_stability, device.thermal_stability),
+            chips_own(self.overdrive, device.write_overdrive),
+            1e-9 * chips_own(self.pulse_ns, device.write_pulse_ns),
             device.damping,
             device.anisotropy_field_t,
             device.write_asymmetry,
             self.formula,
         )
-        sigma = device.write_sigma if self.sigma is None else self.sigma
+        sigma = chips_own(self.sigma, device.write_sigma)
         # Which of the two writes has to switch the cell, and so can fail.
         switching = {"inverse": (1.0, 1.0), "zeros": (0.0, 1.0), "ones": (1.0, 0.0)}
         share = np.array(switching.get(self.before, (0.5, 0.5)))
         by_class = write_errors_by_class(rates, sigma, self.retries) * share
-        layers = len(around.layers)
-        if sigma == 0:
-            whole = np.broadcast_to(by_class[0], (layers, around.planes + 1, 1, 2))
-            return [CellEffect(self.stage, "write", whole, repeats=True)]
-        every = np.broadcast_to(by_class, (layers, *by_class.shape))
-        return [WeakCellEffect(self.stage, "write", every, "hard to write")]
+        effect = spread_over_cells(self.stage, "write", "hard to write", by_class, sigma, around)
+        return [effect]
